@@ -15,6 +15,7 @@ from morphnet.ops.rundir import JOURNAL, MANHOLE
 from morphnet.ops.running import Held, server_of
 
 START = 60.0  # seconds that a start may take
+TWISTD = "morphnet.tap.twistd"
 STOP = 6.0  # seconds that a stop may take: 3, and as many for a machine that is busy
 
 
@@ -28,9 +29,8 @@ def start(role: Role) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in (role.pid_file, role.log):
         _check_ours(file.parent)
-    twistd = Path(sys.executable).parent / "twistd"
     options = [f"--pidfile={role.pid_file}", f"--logfile={role.log}", "--rundir=/"]
-    command = [sys.executable, str(twistd), *options, role.program, "--config", str(role.file)]
+    command = [sys.executable, "-P", "-m", TWISTD, *options, role.program, "--config", str(role.file)]
     try:
         done = subprocess.run(
             command,

@@ -57,13 +57,9 @@ def look(fix: bool, for_machines: bool, place: Place) -> None:
 
 
 def _results(place: Place, *, mend: bool) -> Iterator[Result]:
-    kernel = LinuxKernel()
-    try:
-        patient = Patient(place, kernel, now())
-        for group, checks in GROUPS.items():
-            yield from examine(patient, group, checks, mend=mend)
-    finally:
-        kernel.close()
+    patient = Patient(place, LinuxKernel(), now())
+    for group, checks in GROUPS.items():
+        yield from examine(patient, group, checks, mend=mend)
 
 
 def _tell(result: Result) -> None:

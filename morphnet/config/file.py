@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -209,6 +208,8 @@ def _from_toml(setting: Setting, value: Any, where: str, base: Path) -> Any:
 
 def _checked(setting: Setting, value: Any, said: str) -> Any:
     if setting.choices and value not in setting.choices:
+        import difflib  # only for who has made a mistake
+
         near = difflib.get_close_matches(value, setting.choices, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"{said} must be one of {', '.join(setting.choices)}{hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection
 
@@ -34,5 +33,7 @@ def _sentence(at: KeyPath, known: Collection[KeyPath]) -> str:
             return f"there is no setting '{shown}'; '{name}' belongs to the top, before the first [table]"
     here = [path[-1] for path in known if path[:-1] == at[:-1]]
     here += [path[0] for path in known if len(path) > 1 and len(at) == 1]
+    import difflib  # only for who has made a mistake
+
     near = difflib.get_close_matches(name, here, 1)
     return f"there is no setting '{shown}'" + (f"; did you mean '{near[0]}'?" if near else "")

@@ -8,7 +8,6 @@ pattern, and of several patterns the first.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -111,6 +110,8 @@ def _with(policy: UplinkPolicy, key: str, text: str) -> UplinkPolicy:
         case "at_cap":
             raise ConfigError(f"has at_cap = {text[:40]!r}: it must be last or never")
     known = ["rate", *(each.name for each in fields(UplinkPolicy) if each.name != "name")]
+    import difflib  # only for who has made a mistake
+
     near = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
     raise ConfigError(f"says {key[:40]!r} of {policy.name!r}, and there is no such setting{hint}")

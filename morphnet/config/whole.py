@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from morphnet.config.checks import LEAST_MTU6
-from morphnet.config.home import CoordinatorConfig
 from morphnet.config.networks import forward, overlaps, through
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.config.web import WEB
+
+if TYPE_CHECKING:
+    from morphnet.config.home import CoordinatorConfig  # only who is one has loaded it
 
 NOT_JOINED = (  # for who has neither configuration nor keys
     "this machine has not joined a network: on its server `morphnet invite NAME` prints a line, run `morphnet join"
@@ -57,7 +59,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
         if isinstance(config, ServerConfig) and config.wireguard.listen:
             return _wireguard(config)
-    return _certificate(config) if isinstance(config, CoordinatorConfig) and config.acme.names else None
+    acme = getattr(config, "acme", None)  # a coordinator has that
+    return _certificate(config) if acme is not None and acme.names else None
 
 
 def _by_peers(config: ClientConfig) -> tuple[str, str] | None:

@@ -360,7 +360,6 @@ class Host:
         try:
             self._journal.undo_all(self._left if handed_over else ())
         finally:
-            self._linux.close()
             self._file.close()
             if self._claim is not None:
                 self._claim.let_go()

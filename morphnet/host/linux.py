@@ -1,4 +1,4 @@
-"""The real `Kernel`: pyroute2 for links, routes and rules, our own netlink for nftables, /proc, files and tools."""
+"""The real `Kernel`: netlink for links, routes, rules and nftables, /proc, files and tools."""
 
 from __future__ import annotations
 
@@ -26,27 +26,19 @@ from errno import (
     ESRCH,
     EXDEV,
 )
-from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
 from sys import byteorder
-from typing import Any
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from morphnet.errors import HostError
-from morphnet.host import readback
-from morphnet.host.facts import ADDRESS, BY_ADVERTISEMENT, IFF_UP, PROTOCOL, ROUTE, Facts, read_facts
+from morphnet.host import readback, rtnetlink
+from morphnet.host.facts import ADDRESS, BY_ADVERTISEMENT, MAIN, PROTOCOL, ROUTE, Facts, read_facts
 from morphnet.host.kernel import FileState, LinkState, Missing, Present
 from morphnet.host.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket, attribute
 from morphnet.host.nft import Part, outline, read_table
 from morphnet.host.routing import Route, Rule
 
 TOOL_PATIENCE = 2.0  # seconds that resolvectl or resolvconf may take; everything stands still meanwhile
-_MAIN, _ONLINK, _NO_DAD = 254, 4, 0x02
-# Metrics keep kinds of routes apart: removing one leaves the others alone. Of two to a prefix what stays outside wins.
-_THROW, _VIA, _DIRECT, _UNREACHABLE = 1023, 1024, 1025, 1026
 _GONE = (ENOENT, ESRCH, ENODEV, ENXIO, EADDRNOTAVAIL, ENETDOWN)
 _IN_PLACE = (EBUSY, EXDEV, EACCES, EPERM, EROFS)  # where a rename is refused, a write may be allowed
 _SYSCTL = Path("/proc/sys")
@@ -57,11 +49,19 @@ def _told(what: str) -> Iterator[None]:
     """Turn the kernel's refusal of `what` into a HostError."""
     try:
         yield
-    except NetlinkError as error:
-        raise _refusal(what, error.code, str(error.args[1] if len(error.args) > 1 else error)) from error
     except OSError as error:
         unnumbered = 0 if isinstance(error, TimeoutError) else ENODEV  # if_nametoindex gives no number
         raise _refusal(what, error.errno or unnumbered, error.strerror or str(error)) from error
+
+
+@contextmanager
+def _asking(protocol: int) -> Iterator[NetlinkSocket]:
+    """A socket for as long as something is asked for."""
+    asking = NetlinkSocket(protocol)
+    try:
+        yield asking
+    finally:
+        asking.close()
 
 
 def _refusal(what: str, errno: int, text: str) -> HostError:
@@ -77,23 +77,11 @@ def _refusal(what: str, errno: int, text: str) -> HostError:
 
 
 class LinuxKernel:
-    """The network namespace that this process lives in, and its files. Opens its sockets when first needed."""
+    """The network namespace that this process lives in, and its files. A socket is opened for each question."""
 
-    def __init__(self) -> None:
-        self._opened: Any = None  # an IPRoute; pyroute2 has no types
-
-    def close(self) -> None:
-        """Give the sockets back; they are opened anew when needed."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    @property
-    def _netlink(self) -> Any:
-        if self._opened is None:
-            with _told("cannot open a netlink socket"):
-                self._opened = IPRoute()
-        return self._opened
+    def _change(self, message: bytes) -> None:
+        with _asking(NETLINK_ROUTE) as asking:
+            asking.transact([message], expected=1)
 
     def _index(self, device: str) -> int:
         with _told(f"device {device}"):
@@ -101,43 +89,26 @@ class LinuxKernel:
 
     def link(self, device: str) -> LinkState:
         index = self._index(device)
-        with _told(f"cannot read device {device}"):
-            link = self._netlink.link("get", index=index)[0]
-        return LinkState(
-            bool(link["flags"] & IFF_UP),
-            link.get_attr("IFLA_MTU"),
-            link.get_attr("IFLA_TXQLEN"),
-            link.get_attr("IFLA_GROUP") or 0,
-        )
+        with _told(f"cannot read device {device}"), _asking(NETLINK_ROUTE) as asking:
+            return rtnetlink.link_state(asking.ask(rtnetlink.GETLINK, rtnetlink.which_link(index)))
 
     def set_link(self, device: str, state: LinkState) -> None:
-        index, updown = self._index(device), "up" if state.up else "down"
+        index = self._index(device)
         with _told(f"cannot set up device {device}"):
-            self._netlink.link("set", index=index, mtu=state.mtu, txqlen=state.queue, group=state.group, state=updown)
+            self._change(rtnetlink.link_in(index, state))
 
     def limit_gso(self, device: str, size: int, segments: int) -> None:
         index = self._index(device)
-        with suppress(NetlinkError):  # before Linux 4.16 it cannot be set
-            self._netlink.link("set", index=index, gso_max_size=size, gso_max_segs=segments)
+        with suppress(OSError):  # before Linux 4.16 it cannot be set
+            self._change(rtnetlink.gso_limit(index, size, segments))
 
     def add_address(self, device: str, address: str) -> None:
-        self._address("add", device, address)
+        with _told(f"cannot add address {address} on {device}"):
+            self._change(rtnetlink.address(if_nametoindex(device), address, add=True))
 
     def remove_address(self, device: str, address: str) -> None:
-        self._address("del", device, address)
-
-    def _address(self, verb: str, device: str, address: str) -> None:
-        interface = ip_interface(address)
-        more = {"flags": _NO_DAD} if interface.version == 6 and verb == "add" else {}
-        with _told(f"cannot {verb} address {address} on {device}"):
-            self._netlink.addr(
-                verb,
-                index=if_nametoindex(device),
-                address=str(interface.ip),
-                prefixlen=interface.network.prefixlen,
-                family=_family(interface.version),
-                **more,
-            )
+        with _told(f"cannot remove address {address} on {device}"):
+            self._change(rtnetlink.address(if_nametoindex(device), address, add=False))
 
     def all_addresses(self) -> frozenset[tuple[str, str]]:
         found = self._dump("addresses", readback.GETADDR, [ADDRESS.pack(0, 0, 0, 0, 0)])
@@ -158,43 +129,35 @@ class LinuxKernel:
 
     def _dump(self, what: str, kind: int, requests: Sequence[bytes]) -> list[bytes]:
         """The answers to several requests; a table or a family that this kernel does not have answers nothing."""
-        with _told(f"cannot read the {what}"):
-            asking, found = NetlinkSocket(NETLINK_ROUTE), list[bytes]()
-            try:
-                for request in requests:
-                    try:
-                        found += asking.dump(kind, request)
-                    except OSError as error:
-                        if error.errno not in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):
-                            raise
-                return found
-            finally:
-                asking.close()
+        found = list[bytes]()
+        with _told(f"cannot read the {what}"), _asking(NETLINK_ROUTE) as asking:
+            for request in requests:
+                try:
+                    found += asking.dump(kind, request)
+                except OSError as error:
+                    if error.errno not in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):
+                        raise
+        return found
 
     def add_route(self, route: Route) -> None:
-        verb = "add" if route.table == _MAIN else "replace"
         with _told(f"cannot add a route to {route.prefix} by {route.device or 'nothing'}"):
-            self._netlink.route(verb, **_route_words(route))
+            self._change(rtnetlink.route(route, add=True))
 
     def remove_route(self, route: Route) -> None:
         with _told(f"cannot remove the route to {route.prefix} by {route.device or 'nothing'}"):
-            self._netlink.route("del", **_route_words(route))
+            self._change(rtnetlink.route(route, add=False))
 
     def add_rule(self, rule: Rule) -> None:
         with _told(f"cannot add policy rule {rule.preference}"):
-            self._netlink.rule("add", **_rule_words(rule))
+            self._change(rtnetlink.rule(rule, add=True))
 
     def remove_rule(self, rule: Rule) -> None:
         with _told(f"cannot remove policy rule {rule.preference}"):
-            self._netlink.rule("del", **_rule_words(rule))
+            self._change(rtnetlink.rule(rule, add=False))
 
     def routing(self, message: bytes) -> None:
         with _told("cannot change the routes"):
-            asking = NetlinkSocket(NETLINK_ROUTE)
-            try:
-                asking.transact([message], expected=1)
-            finally:
-                asking.close()
+            self._change(message)
 
     def routing_dump(self, kind: int, payload: bytes) -> list[bytes]:
         return self._dump("routes", kind, [payload])
@@ -204,7 +167,7 @@ class LinuxKernel:
             return read_facts()
 
     def router_advertised(self) -> list[str]:
-        routes = [each for each in self.facts().routes if each.is_way_out and each.table == _MAIN]
+        routes = [each for each in self.facts().routes if each.is_way_out and each.table == MAIN]
         with _told("cannot read the routes"):
             indexes = {each.index for each in routes if each.protocol == BY_ADVERTISEMENT and each.family == 6}
             return sorted(if_indextoname(index) for index in indexes)
@@ -221,37 +184,27 @@ class LinuxKernel:
         return sorted(os.path.relpath(each, _SYSCTL) for each in glob.glob(f"{_SYSCTL}/{pattern}"))
 
     def nft(self, messages: Sequence[bytes]) -> None:
-        with _told("cannot change the nftables"):
-            asking = NetlinkSocket(NETLINK_NETFILTER)
-            try:
-                asking.transact(messages, expected=len(messages) - 2)
-            finally:
-                asking.close()
+        with _told("cannot change the nftables"), _asking(NETLINK_NETFILTER) as asking:
+            asking.transact(messages, expected=len(messages) - 2)
 
     def nft_outline(self, table: str) -> tuple[Part, ...]:
-        with _told("cannot read the nftables"):
-            asking = NetlinkSocket(NETLINK_NETFILTER)
-            try:
-                return outline(read_table(asking.dump, table), table)
-            finally:
-                asking.close()
+        with _told("cannot read the nftables"), _asking(NETLINK_NETFILTER) as asking:
+            return outline(read_table(asking.dump, table), table)
 
     def nft_dump(self, kind: int, payload: bytes) -> list[bytes]:
-        with _told("cannot read the nftables"):
-            asking = NetlinkSocket(NETLINK_NETFILTER)
+        with _told("cannot read the nftables"), _asking(NETLINK_NETFILTER) as asking:
             try:
                 return asking.dump(kind, payload)
             except FileNotFoundError:  # a chain or a set that has just gone
                 return []
-            finally:
-                asking.close()
 
     def way_to(self, address: str) -> str:
         try:
-            (found,) = self._netlink.route("get", dst=address, family=_family(ip_interface(address).version))
-        except (NetlinkError, ValueError):
+            with _asking(NETLINK_ROUTE) as asking:
+                found = asking.ask(rtnetlink.GETROUTE, rtnetlink.way_to(address))
+        except (OSError, ValueError):
             return ""
-        return _device(found.get_attr("RTA_OIF") or 0)
+        return _device(rtnetlink.device_of_route(found))
 
     def file(self, path: str) -> FileState:
         with _told(f"cannot read {path}"):
@@ -349,50 +302,3 @@ def _device(index: int) -> str:
         return if_indextoname(index)
     except OSError:
         return ""
-
-
-def _family(version: int) -> int:
-    return AF_INET if version == 4 else AF_INET6
-
-
-def _route_words(route: Route) -> dict[str, object]:
-    family = _family(ip_interface(route.prefix).version)
-    words: dict[str, object] = {"dst": route.prefix, "family": family, "table": route.table, "proto": PROTOCOL}
-    if not route.device:
-        kind, metric = ("throw", _THROW) if route.throw else ("unreachable", _UNREACHABLE)
-        return words | {"type": kind, "priority": metric}
-    words["oif"] = if_nametoindex(route.device)
-    if route.source:
-        words["prefsrc"] = route.source
-    if not route.gateway:
-        return words | {"priority": _DIRECT, "scope": 253 if family == AF_INET else 0}
-    gateway = ip_interface(route.gateway).version
-    if _family(gateway) == family:
-        words["gateway"] = route.gateway
-    else:
-        words["via"] = {"family": _family(gateway), "addr": route.gateway}
-    return words | {"priority": _VIA, "flags": _ONLINK}
-
-
-def _rule_words(rule: Rule) -> dict[str, object]:
-    length = 32 if rule.family == 4 else 128
-    words: dict[str, object] = {
-        "family": _family(rule.family),
-        "priority": rule.preference,
-        "table": rule.table,
-        "protocol": PROTOCOL,
-    }
-    if rule.device:
-        words["oifname"] = rule.device
-    if rule.source:
-        words |= {"src": rule.source, "src_len": length}
-    if rule.destination:
-        network = ip_network(rule.destination)
-        words |= {"dst": str(network.network_address), "dst_len": network.prefixlen}
-    if rule.specific:
-        words["suppress_prefixlen"] = 0
-    if rule.avoid:
-        words["FRA_SUPPRESS_IFGROUP"] = rule.avoid
-    if rule.mark:
-        words["fwmark"] = rule.mark
-    return words

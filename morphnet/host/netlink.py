@@ -1,8 +1,7 @@
 """
 Netlink messages as bytes, and one plain socket for them.
 
-Used where pyroute2 is too slow (a scan of the uplinks costs it 3 ms and more, this 0.3 ms) or does not know the
-message (nftables expressions). Source: RFC 3549 section 2, linux/netlink.h.
+A scan of the uplinks costs it 0.3 ms (pyroute2: 3 ms and more). Source: RFC 3549 section 2, linux/netlink.h.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from contextlib import suppress
 
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 F_REQUEST, F_ACK, F_DUMP = 0x1, 0x4, 0x300
-F_CREATE, F_APPEND = 0x400, 0x800
+F_REPLACE, F_EXCLUSIVE, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
 NESTED = 0x8000  # flag in an attribute's type
 ERROR, DONE = 2, 3  # message types
 DUMPS = 4  # times that a dump is asked for until nothing changed while it was made
@@ -112,6 +111,17 @@ class NetlinkSocket:
                     return answers, whole
                 answers.append(body)
             whole = whole and not _HEADER.unpack_from(data)[2] & _INTERRUPTED
+
+    def ask(self, kind: int, payload: bytes) -> bytes:
+        """The payload of the answer to a question that has one."""
+        self._sequence += 1
+        self._socket.send(message(kind, F_REQUEST, self._sequence, payload))
+        while True:
+            for answer, sequence, body in messages(self._socket.recv(1 << 18)):
+                if sequence == self._sequence:
+                    if answer == ERROR:
+                        _raise(errno_of(body))
+                    return body
 
     def transact(self, requests: Sequence[bytes], expected: int) -> None:
         """

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from morphnet.host.bases import STEP
@@ -35,6 +36,7 @@ from morphnet.host.facts import (
 
 LARGEST4, LARGEST6 = 16, 48  # least prefix lengths of a local network: 65536 addresses, a site
 _SHORT = 8  # bits; a gateway to more than that is a way out, by whatever name
+_KNOWN = 8192  # prefixes that need not be read again: each is compared with many
 _BY_REDIRECT = 1
 _OTHERS = (_BY_REDIRECT, BY_ADVERTISEMENT, BY_DHCP)
 _PRIVATE = tuple(
@@ -134,7 +136,8 @@ def _is_the_machines(route: RouteFact) -> bool:
 
 def within(network: str, prefixes: Iterable[str]) -> bool:
     """Whether all of a network lies in one of these."""
-    return any(_within(_network(network), _network(each)) for each in prefixes)
+    found = _network(network)
+    return any(_within(found, _network(each)) for each in prefixes)
 
 
 def overlapping(networks: Iterable[Network], inner: Iterable[str]) -> list[tuple[Network, str]]:
@@ -153,5 +156,9 @@ def _within(network: Any, other: Any) -> bool:  # networks of either family, whi
 
 
 def _network(address: str, length: int | None = None) -> Any:
-    text = address if length is None else f"{address}/{length}"
+    return _parsed(address if length is None else f"{address}/{length}")
+
+
+@lru_cache(_KNOWN)
+def _parsed(text: str) -> Any:
     return ipaddress.ip_network(text or "0.0.0.0/0", strict=False)

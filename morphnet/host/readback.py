@@ -76,7 +76,9 @@ def address_of(payload: bytes) -> tuple[int, str] | None:
 
 
 def _address(packed: bytes | None, family: int) -> str:
-    return str(ipaddress.ip_address(packed or bytes(4 if family == socket.AF_INET else 16)))
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, packed or bytes(4))
+    return str(ipaddress.ip_address(packed or bytes(16)))  # it writes those that hold one of IPv4 in its own way
 
 
 def _network(packed: bytes | None, family: int, length: int) -> str:

@@ -150,7 +150,7 @@ def with_length(address: str) -> str:
 
 def family_of(address: str) -> int:
     """4 or 6, of an address or prefix."""
-    return ipaddress.ip_interface(address).version
+    return 6 if ":" in address else 4
 
 
 def has_ipv6(kernel: Kernel, device: str = "all") -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from morphnet.lab.box import Box, BoxNode
 
 BIN = Path(sys.executable).parent  # where `twistd` and `morphnet` of this environment are
+TWISTD = (sys.executable, "-P", "-m", "morphnet.tap.twistd")
 READY_WITHIN = 20.0  # seconds for a process to answer on its feed, on a loaded machine
 SERVER_NAME = "gw.example"
 INNER_SERVER = "10.73.0.1"
@@ -96,7 +97,7 @@ class Daemon:
         options = ["--config", str(self.etc / f"{role}.toml"), *_typed(self.settings)]
         with self.log.open("a") as log:
             self.process = self.node.popen(
-                [*self.under, str(BIN / "twistd"), "--nodaemon", "--pidfile=", "--logfile=-", self.role, *options],
+                [*self.under, *TWISTD, "--nodaemon", "--pidfile=", "--logfile=-", self.role, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

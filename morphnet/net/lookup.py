@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
@@ -28,9 +28,6 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
 )
 from twisted.internet.protocol import DatagramProtocol
-from twisted.names import dns
-from twisted.names.error import DNSQueryTimeoutError
-from twisted.names.hosts import searchFileForAll
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
@@ -38,10 +35,14 @@ from zope.interface import implementer
 from morphnet.net.ondevice import OnDevice, Source
 from morphnet.wire.fields import is_address4
 
+if TYPE_CHECKING:
+    from twisted.names import dns  # loaded for who has a name to look up
+
 HOSTS = "/etc/hosts"
 PATIENCE = (1.0, 2.0)  # seconds for the first question, and for the second when an answer is missing
 MOST_SERVERS, MOST_SOURCES = 4, 4
-_KINDS = {dns.A: IPv4Address, dns.AAAA: IPv6Address}
+_A, _AAAA = 1, 28  # kinds of records
+_KINDS = {_A: IPv4Address, _AAAA: IPv6Address}
 
 Found = Callable[[list[str], str], None]
 """Hosts, and the device by which this was told; "" where that is not known. No hosts: by it nobody knows any."""
@@ -139,11 +140,13 @@ class UplinkNames:
 
     async def _find(self, name: str, types: Sequence[int], found: Found) -> None:
         """:raises DNSLookupError: nobody knows an address."""
+        from twisted.names.hosts import searchFileForAll
+
         try:
             wire_name = name.encode("idna")
         except UnicodeError:
             raise DNSLookupError(name) from None
-        fours = [four for four, kind in ((True, dns.A), (False, dns.AAAA)) if kind in types]
+        fours = [four for four, kind in ((True, _A), (False, _AAAA)) if kind in types]
         written = [host for host in searchFileForAll(FilePath(self._hosts), wire_name) if is_address4(host) in fours]
         if written:
             found(written, "")
@@ -186,6 +189,9 @@ class UplinkNames:
 
     async def _ask(self, server: str, source: Source, name: bytes, types: Sequence[int]) -> list[str]:
         """:raises DNSLookupError: it knows no address, or does not answer."""
+        from twisted.names import dns
+        from twisted.names.error import DNSQueryTimeoutError
+
         questions = dns.DNSDatagramProtocol(_Nobody(), reactor=self._net)
         questions.noisy = False
         try:
@@ -211,6 +217,8 @@ class UplinkNames:
 
 def _addresses(message: dns.Message, types: Sequence[int]) -> list[str]:
     """The addresses in an answer, whatever names lead to them."""
+    from twisted.names import dns
+
     found: list[str] = []
     for record in message.answers:
         if record.type in types and isinstance(record.payload, dns.Record_A):

@@ -10,7 +10,7 @@ Source: docs/protocol section 11.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -23,8 +23,10 @@ from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.dial import Destination, Dial, Net, Proof
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, established, handshake_trouble
-from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
 from morphnet.wire.messages.relay import Joined, Meet, Reach, TurnedAway, decode, encode
+
+if TYPE_CHECKING:
+    from morphnet.net.websocket import Socket
 
 PIECE = 32 << 10  # bytes of one binary
 MOST_UNSENT = 2 << 20  # bytes that wait because the relay does not read, before we hang up
@@ -157,9 +159,9 @@ def is_through(transport: object) -> bool:
 class _End:
     """Our socket at the relay, from the call to the end of the passage."""
 
-    def __init__(self, dial: PassageDial, inner: IProtocolFactory, clock: IReactorTime) -> None:
+    def __init__(self, dial: PassageDial, inner: IProtocolFactory, clock: IReactorTime, handshake: float) -> None:
         self._first, self._pq, self._relay = dial.first, dial.pq, dial.to.host
-        self._inner, self._clock = inner, clock
+        self._inner, self._clock, self._handshake = inner, clock, handshake
         self._socket: Socket | None = None
         self._protocol: IProtocol | None = None
         self._transport: PassageTransport | None = None
@@ -176,7 +178,9 @@ class _End:
     def connected(self, socket: Socket) -> None:
         """TLS with the relay is up."""
         self._socket = socket
-        self._timer = self._clock.callLater(HANDSHAKE + JOINED_WITHIN, self._hang_up, "the other end does not come")
+        self._timer = self._clock.callLater(
+            self._handshake + JOINED_WITHIN, self._hang_up, "the other end does not come"
+        )
 
     def opened(self, socket: Socket) -> None:
         """HTTP has agreed."""
@@ -258,8 +262,10 @@ class PassageDial:
         return Deferred.fromCoroutine(self._connect(factory, proof))
 
     async def _connect(self, factory: IProtocolFactory, proof: Proof) -> IProtocol:
+        from morphnet.net.websocket import HANDSHAKE, client_factory  # brings Autobahn
+
         clock = cast(IReactorTime, self._net)
-        end = _End(self, factory, clock)
+        end = _End(self, factory, clock, HANDSHAKE)
         shown = f"[{self.to.host}]" if ":" in self.to.host else self.to.host
         outer = client_factory(end, f"wss://{shown}:{self.to.port}/", self._net)
         await self._dial.connect(proving(self._tls, outer, clock, HANDSHAKE), proof_of)

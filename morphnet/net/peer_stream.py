@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory
@@ -21,9 +21,11 @@ from morphnet.net.limits import Limits
 from morphnet.net.passage import relay_of
 from morphnet.net.tls import Peer, PeersTls, established, handshake_trouble
 from morphnet.net.tlstransport import TlsFactory
-from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.messages.relay import bundle, unbundle
+
+if TYPE_CHECKING:
+    from morphnet.net.websocket import Socket
 
 SUBPROTOCOL = "morphnet.peer.1"
 LIMITS = Limits(connections=512, half_open=128, half_open_per_source=16)
@@ -143,6 +145,8 @@ class Sockets:
     def inside(self, to: Endpoint, path: str) -> IProtocolFactory:
         """The same, for what is within TLS."""
         shown = f"[{to.host}]" if ":" in to.host else to.host
+        from morphnet.net.websocket import client_factory  # brings Autobahn
+
         return client_factory(self, f"wss://{shown}:{to.port}{path}", self._reactor, self.speaks)
 
     def counters(self) -> dict[str, int]:
@@ -230,6 +234,8 @@ class StreamPort(Sockets):
         self._pq = pq
         self.gate = Gate(reactor)  # for whoever calls us
         super().__init__(listener, reactor, number, Admission(self.gate, "streams", limits, OPEN_WITHIN))
+        from morphnet.net.websocket import server_factory  # brings Autobahn
+
         inner = server_factory(self, reactor, self.speaks)
         self.factory = self.admission.doorway(tls, inner)
         self.met: IProtocolFactory = TlsFactory(tls, False, inner, reactor)  # for whom we went to meet

@@ -10,7 +10,7 @@ Source: docs/protocol section 12.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory
@@ -22,8 +22,10 @@ from morphnet.net.admission import Admission
 from morphnet.net.peer_stream import OPEN_WITHIN, Listener, Sockets, by_certificate
 from morphnet.net.proof import NotProven, proof_of, proving
 from morphnet.net.tls import Peer
-from morphnet.net.websocket import Socket, server_factory
 from morphnet.wire.batch import Endpoint
+
+if TYPE_CHECKING:
+    from morphnet.net.websocket import Socket
 
 SUBPROTOCOL = "morphnet.stream.1"
 PATH = "/morphnet"  # that is asked for by HTTP: a web server in front knows by it what is for us
@@ -47,6 +49,8 @@ class ServerStreams(Sockets):
         who: Callable[[Socket], tuple[Peer, str]] = lambda socket: (by_certificate(socket), socket.host),
     ) -> None:
         super().__init__(listener, reactor, number, admission)
+        from morphnet.net.websocket import server_factory  # brings Autobahn
+
         self._who = who
         self.factory: IProtocolFactory = server_factory(self, reactor, SUBPROTOCOL, self.recognise)
 

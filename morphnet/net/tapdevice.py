@@ -1,7 +1,7 @@
 """
 The TAP device: Ethernet frames of a local network, one by one.
 
-Source: linux/if_tun.h; Documentation/networking/tuntap.rst of Linux.
+Source: linux/if_tun.h; linux/sockios.h; Documentation/networking/tuntap.rst of Linux.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -24,9 +22,11 @@ from morphnet.errors import HostError
 from morphnet.net.tun import DEVICE, IFF_NO_PI, TUNSETIFF
 from morphnet.wire.ethernet import LONGEST
 
-IFF_TAP = 0x0002
+IFF_TAP, IFF_UP = 0x0002, 0x1
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFMTU, SIOCBRADDIF = 0x8913, 0x8914, 0x8922, 0x89A2
 READS = 64  # most frames in one wake-up
 _IFREQ = struct.Struct("=16sH22x")  # name, flags
+_NUMBER = struct.Struct("=16si20x")  # name, number
 
 
 @implementer(IReadDescriptor)
@@ -61,14 +61,15 @@ class TapDevice:
         self._reactor.addReader(self)
 
     def _bring_up(self) -> None:
-        with IPRoute() as ip:
-            try:
-                ip.link("set", index=socket.if_nametoindex(self.name), mtu=self.mtu, state="up")
-                if self.bridge:
-                    index, master = socket.if_nametoindex(self.name), socket.if_nametoindex(self.bridge)
-                    ip.link("set", index=index, master=master)
-            except NetlinkError as problem:
-                raise OSError(problem.code, "netlink") from None
+        """:raises OSError: there is no such bridge, or it is none."""
+        name = self.name.encode()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+            fcntl.ioctl(asking, SIOCSIFMTU, _NUMBER.pack(name, self.mtu))
+            _, flags = _IFREQ.unpack(fcntl.ioctl(asking, SIOCGIFFLAGS, _IFREQ.pack(name, 0)))
+            fcntl.ioctl(asking, SIOCSIFFLAGS, _IFREQ.pack(name, flags | IFF_UP))
+            if self.bridge:
+                index = socket.if_nametoindex(self.name)
+                fcntl.ioctl(asking, SIOCBRADDIF, _NUMBER.pack(self.bridge.encode(), index))
 
     def close(self) -> None:
         """Let it go; twice does nothing."""

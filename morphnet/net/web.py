@@ -11,7 +11,7 @@ Source: docs/protocol section 17.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -28,7 +28,9 @@ from morphnet.net.dial import Destination, Dial, Net, Proof, phrase_of
 from morphnet.net.knock import NO_KNOCK
 from morphnet.net.passage import PassageTransport
 from morphnet.net.tlstransport import TlsFactory
-from morphnet.net.websocket import Socket, client_factory, server_factory
+
+if TYPE_CHECKING:
+    from morphnet.net.websocket import Socket
 
 SUBPROTOCOL = "morphnet.web.1"
 MOST = 2048  # connections by web servers, at a time
@@ -107,7 +109,7 @@ class _Calls(_Lines):
 
     def answer_to(self, connected: IProtocol) -> Deferred[IProtocol]:
         """Fires with the socket when the web server has let it through; cancelled, it hangs up."""
-        return self._asked[cast(Socket, cast(TLSMemoryBIOProtocol, connected).wrappedProtocol)]
+        return self._asked[cast("Socket", cast(TLSMemoryBIOProtocol, connected).wrappedProtocol)]
 
     def connected(self, socket: Socket) -> None:
         """TCP is up."""
@@ -166,6 +168,8 @@ class WebDial:
         return Deferred.fromCoroutine(self._connect(factory, proof))
 
     async def _connect(self, factory: IProtocolFactory, proof: Proof) -> IProtocol:
+        from morphnet.net.websocket import client_factory  # brings Autobahn
+
         calls = _Calls()
         shown = f"[{self.to.host}]" if ":" in self.to.host else self.to.host
         port = "" if self.to.port == 443 else f":{self.to.port}"
@@ -178,7 +182,7 @@ class WebDial:
             raise
         except Exception as trouble:  # whatever the resolver, the kernel or OpenSSL says
             raise NoWay(f"{self.to.host} by HTTPS: {phrase_of(Failure(trouble))}") from None
-        protocol = calls.begin(cast(Socket, reached), factory)
+        protocol = calls.begin(cast("Socket", reached), factory)
         assert protocol is not None  # who calls has somebody to speak
         return await proof(protocol)
 
@@ -199,9 +203,11 @@ class WebDoor(_Lines):
         takes: Callable[[bytes], bool],
         address: Callable[[Any], str],
     ) -> None:
+        from morphnet.net.websocket import server_factory  # brings Autobahn
+
         super().__init__()
         self._inner, self._takes, self._address = inner, takes, address
-        self._here = set[Socket]()
+        self._here: set[Socket] = set()
         self._refused = 0
         self._closed: Deferred[None] | None = None
         self.factory: IProtocolFactory = server_factory(self, reactor, SUBPROTOCOL, self._admit)

@@ -1,4 +1,8 @@
-"""The manhole: SSH, by key only, into a Python prompt of the running process."""
+"""
+The manhole: SSH, by key only, into a Python prompt of the running process.
+
+What speaks SSH, `morphnet.ops.ssh`, is loaded when somebody connects: it is 4 MB that most processes never need.
+"""
 
 from __future__ import annotations
 
@@ -10,119 +14,49 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.conch.avatar import ConchUser
-from twisted.conch.checkers import SSHPublicKeyChecker
-from twisted.conch.interfaces import IConchUser, ISession
-from twisted.conch.ssh.connection import SSHConnection
-from twisted.conch.ssh.factory import SSHFactory
-from twisted.conch.ssh.keys import Key
-from twisted.conch.ssh.session import SSHSession
-from twisted.conch.ssh.transport import SSHServerTransport
-from twisted.conch.ssh.userauth import SSHUserAuthServer
-from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.python.components import registerAdapter
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from morphnet.config.manhole import ManholeConfig
 from morphnet.durable import write_over
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
-from morphnet.ops.commands import Commands
-from morphnet.ops.keys import Doorkeeper, load_or_make
+from morphnet.ops.keys import load_or_make, public_line
 from morphnet.ops.node import Node
 from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
-from morphnet.ops.shell import OperatorSession
 from morphnet.ops.sockets import listen_private
 
 MAX_OPERATORS = 8  # connections
-LOGIN_PATIENCE = 30  # seconds
-ATTEMPTS = 6  # keys offered in one connection
 
 
-class Operator(ConchUser):
-    """Whoever entered; may open sessions, and nothing else (no forwarding, no subsystem)."""
+class Door(Factory):
+    """
+    Takes connections, as many as may be there at once.
 
-    def __init__(self, make_session: Callable[[], ISession]) -> None:
-        super().__init__()
-        self.make_session = make_session
-        self.channelLookup[b"session"] = SSHSession
-
-
-registerAdapter(lambda operator: operator.make_session(), Operator, ISession)  # a new one for each channel
-
-
-@implementer(IRealm)
-class _Realm:
-    def __init__(self, make_session: Callable[[], ISession]) -> None:
-        self._make_session = make_session
-
-    def requestAvatar(self, avatarId: bytes | tuple[()], mind: object, *interfaces: type) -> Any:
-        if IConchUser not in interfaces:
-            raise NotImplementedError("only for conch")
-        return IConchUser, Operator(self._make_session), lambda: None
-
-
-class _Login(SSHUserAuthServer):
-    loginTimeout = LOGIN_PATIENCE
-    attemptsBeforeDisconnect = ATTEMPTS
-    transport: Any
-
-    def serviceStarted(self) -> None:
-        self.clock = self.transport.factory.clock
-        super().serviceStarted()
-
-
-class _Transport(SSHServerTransport):
-    """One connection; ended when nobody has logged in over it in time."""
-
-    transport: Any
-    factory: ManholeFactory
-    _timer: IDelayedCall | None = None
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self._timer = self.factory.clock.callLater(LOGIN_PATIENCE, self._too_late)
-
-    def connectionLost(self, reason: Failure | None = connectionDone) -> None:
-        self.factory.connections.discard(self)
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        super().connectionLost(reason)
-
-    def receiveError(self, reasonCode: int, description: bytes) -> None:
-        """Not the parent's, which logs an error whenever an operator leaves."""
-
-    def _too_late(self) -> None:
-        if not hasattr(self, "avatar"):
-            self.transport.abortConnection()
-
-
-class ManholeFactory(SSHFactory):
-    """What the connections share."""
+    :param make: what speaks SSH with them; asked for when the first one comes.
+    """
 
     noisy = False
-    protocol = _Transport
-    services = {b"ssh-userauth": _Login, b"ssh-connection": SSHConnection}
 
-    def __init__(self, clock: IReactorTime, host_key: Key, portal: Portal) -> None:
-        self.clock = clock
-        self.portal = portal
-        self.publicKeys = {b"ssh-ed25519": host_key.public()}
-        self.privateKeys = {b"ssh-ed25519": host_key}
-        self.primes = None  # no group exchange, which would want a file of primes
-        self.connections: set[_Transport] = set()
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._ssh: Any = None  # a ManholeFactory
 
-    def buildProtocol(self, addr: IAddress | None) -> _Transport | None:  # type: ignore[override]
+    @property
+    def connections(self) -> tuple[Any, ...]:
+        """Those that are there."""
+        return tuple(self._ssh.connections) if self._ssh is not None else ()
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
         if len(self.connections) >= MAX_OPERATORS:
             return None
-        connection: _Transport = super().buildProtocol(addr)  # type: ignore[assignment]
-        self.connections.add(connection)
+        if self._ssh is None:
+            self._ssh = self._make()
+            self._ssh.doStart()
+        connection: IProtocol | None = self._ssh.buildProtocol(addr)
         return connection
 
 
@@ -160,7 +94,7 @@ class ManholeService(Service):
         self._run_dir = run_dir
         self._wall = wall
         self._ports: list[IListeningPort] = []  # the unix socket, then TCP if it is wanted
-        self._factory: ManholeFactory | None = None
+        self._door = Door(self._make_ssh)
 
     def startService(self) -> None:
         """
@@ -171,33 +105,32 @@ class ManholeService(Service):
         super().startService()
         if not self._config.enabled:
             return
-        host_key = load_or_make(self._state_dir / HOST_KEY)
-        console_key = load_or_make(self._run_dir / CONSOLE_KEY)
-        portal = Portal(_Realm(self._make_session))
-        portal.registerChecker(SSHPublicKeyChecker(Doorkeeper([console_key], self._config.authorized_keys)))
-        self._factory = ManholeFactory(self._reactor, host_key, portal)
-        self._ports.append(listen_private(self._reactor, self._run_dir / MANHOLE, self._factory))
+        self._host_key = load_or_make(self._state_dir / HOST_KEY)
+        self._console_key = load_or_make(self._run_dir / CONSOLE_KEY)
+        self._ports.append(listen_private(self._reactor, self._run_dir / MANHOLE, self._door))
         if self._address is not None:
-            self._ports.append(self._listen(*self._address, self._factory))
-        self._leave_ssh_config(host_key)
+            self._ports.append(self._listen(*self._address))
+        self._leave_ssh_config()
 
-    def _listen(self, host: str, port: int, factory: ManholeFactory) -> IListeningPort:
+    def _listen(self, host: str, port: int) -> IListeningPort:
         if host != "::1" and not host.startswith("127."):
             self._log.warn("the manhole is open to a network: {host} port {port}", host=host, port=port)
         try:
-            listening: IListeningPort = self._reactor.listenTCP(port, factory, backlog=MAX_OPERATORS, interface=host)
+            listening: IListeningPort = self._reactor.listenTCP(port, self._door, backlog=MAX_OPERATORS, interface=host)
         except CannotListenError as error:
             raise HostError(f"the manhole cannot listen on {host} port {port}: {error.socketError}") from error
         return listening
 
-    def _make_session(self) -> OperatorSession:
-        return OperatorSession(
-            lambda sink, colours: Commands(self._node, self._reactor, self._wall, sink, colours=colours)
-        )
+    def _make_ssh(self) -> Any:
+        """What the keys of this moment open: those that we made, and those in authorized_keys when somebody comes."""
+        from morphnet.ops.ssh import Keys, manhole_factory  # brings conch
 
-    def _leave_ssh_config(self, host_key: Key) -> None:
+        keys = Keys(self._host_key, self._console_key, self._config.authorized_keys)
+        return manhole_factory(self._reactor, self._node, self._wall, keys)
+
+    def _leave_ssh_config(self) -> None:
         known = self._run_dir / KNOWN_HOSTS
-        public = host_key.public().toString("OPENSSH").decode().strip()
+        public = public_line(self._host_key)
         try:
             self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_over(known, f"{SSH_ALIAS} {public}\n".encode(), mode=0o600)
@@ -209,7 +142,7 @@ class ManholeService(Service):
     def stopService(self) -> Deferred[None]:
         """Fires when the door is closed; operators inside are cut off."""
         super().stopService()
-        for connection in tuple(self._factory.connections) if self._factory else ():
+        for connection in self._door.connections:
             connection.transport.abortConnection()
         ports, self._ports = self._ports, []
         closed = DeferredList([maybeDeferred(port.stopListening) for port in ports])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +68,8 @@ def parse_request(line: bytes, role: str, verbs: Sequence[Verb]) -> Request:
 
 def _unknown(what: str, said: object, known: tuple[str, ...], otherwise: str = "") -> str:
     """:param otherwise: what to say when nothing known is like it."""
+    import difflib  # only for who has made a mistake
+
     near = difflib.get_close_matches(said, known, 1) if isinstance(said, str) else []
     if said is not None and not near and otherwise:
         return otherwise

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.scripts._twistd_unix import UnixAppLogger  # it alone knows where twistd logs to
 from zope.interface import implementer
 
-_HUMBLE = ("morphnet.ops.manhole",)  # ours, as Twisted made it: SSH
+_HUMBLE = ("morphnet.ops.manhole", "morphnet.ops.ssh")  # ours, as Twisted made it: SSH
 _OURS = ("morphnet", "stdout", "stderr")
 _GRAVITIES = {"critical": 2, "error": 3, "warn": 4}  # sd-daemon(3); all else is 6
 _twistd: dict[str, Any] = {}  # its options: it calls what makes the log by a name, without a word of them

@@ -4,7 +4,8 @@ One server and many clients: 1, 100, 1000.
     python -m tests.bench.bench_clients [COUNT ...] [--seconds 4]
 
 Real sessions of the real client (tests/bench/crowd.py), all in one process on the other end of a cable; each from an
-address of its own, as the server limits how often one may call. What the server carries is counted behind its TUN.
+address of its own, as the server limits how often one may call. What the server carries is counted behind its TUN, and
+what it costs by its own processor time: the crowd is the busier one. At the end the server is killed, and started anew.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
 from morphnet.lab.gauge import most_resident
 from morphnet.lab.topologies import SERVER, Cable, End, Node, Route, Topology
-from morphnet.lab.vpn import Vpn
+from morphnet.lab.vpn import Daemon, Vpn
 from tests.bench.crowd import CROWD
 from tests.bench.measured import CANNOT, Measured, enter_lab, tell
 
 COUNTS = (1, 100, 1000)
 SETTLE = 5.0  # seconds in which path MTUs are found
-PER_CLIENT = 256.0  # KB
+PER_CLIENT = 200.0  # KB
+BACK = 5.0  # seconds
+IDLE = 3.0  # % of a processor
 MANY = 100  # clients, from which their memory can be told from other things
 
 
@@ -57,12 +60,25 @@ class Talk:
         found: dict[str, Any] = json.loads(self._process.stdout.readline())
         return found
 
-    def ask(self, line: str) -> dict[str, Any]:
-        """Have it do that, and wait for the end of it."""
+    def tell(self, line: str) -> None:
+        """Have it do that."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """Have it do that, and wait for the end of it."""
+        self.tell(line)
         return self._answer()
+
+    def back(self, server: Daemon) -> float:
+        """Seconds from a kill of the server, whose successor starts at once, until everybody is with that."""
+        self.tell("again")
+        began = time.monotonic()
+        server.kill()
+        server.start(wait=False)
+        answer = self._answer()
+        return time.monotonic() - began if answer["active"] == answer["of"] else float("inf")
 
 
 def worked(pid: int) -> float:
@@ -96,13 +112,17 @@ def clients(count: int, seconds: float) -> Iterator[Measured]:
         idle, began = worked(pid), time.monotonic()
         crowd.ask(f"rest {seconds}")
         share = 100 * (worked(pid) - idle) / (time.monotonic() - began)
-        yield Measured("clients", f"{count}: processor, idle", round(share, 1), "%")
-        carried, began = written(vpn), time.monotonic()
+        yield Measured("clients", f"{count}: processor, idle", round(share, 1), "%", IDLE, "less")
+        carried, busy, began = written(vpn), worked(pid), time.monotonic()
         crowd.ask(f"send {seconds}")
-        carried = (written(vpn) - carried) * 8e-9 / (time.monotonic() - began)
-        yield Measured("clients", f"{count}: UDP up, all together", round(carried, 2), "Gbit/s")
+        carried, busy, passed = written(vpn) - carried, worked(pid) - busy, time.monotonic() - began
+        yield Measured("clients", f"{count}: UDP up, all together", round(carried * 8e-9 / passed, 2), "Gbit/s")
+        yield Measured("clients", f"{count}: the server's processor", round(busy / carried * 1e9, 2), "s/GB")
+        yield Measured("clients", f"{count}: it was busy", round(100 * busy / passed, 1), "%")
         memory = (most_resident(pid) - before) / 1000 / count
         yield Measured("clients", f"{count}: memory for each, loaded", round(memory, 1), "KB")
+        back = crowd.back(vpn.server)
+        yield Measured("clients", f"{count}: all back after a kill", round(back, 2), "s", BACK, "less")
 
 
 def main() -> int:

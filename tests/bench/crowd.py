@@ -7,6 +7,7 @@ its own would, from the same code. Only the host and its TUN are left out: packe
 Reads a line for what to do and answers with a line of JSON each:
 
     connect         everybody calls, AT_ONCE at a time: seconds, and how many have an active path
+    again           waits until the server was lost, and everybody is with it again: the same
     send SECONDS    everybody sends super packets of UDP to the server's inner address, in turn, as fast as they go
     rest SECONDS    only what an idle session does
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import struct
 import sys
 import time
@@ -38,6 +40,7 @@ from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
+from morphnet.rendezvous.reconnect import reconnect
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
@@ -78,6 +81,9 @@ class NoHost:
     def set_uplinks(self, uplinks: object) -> None:
         """Nothing."""
 
+    def keep_outside(self) -> None:
+        """Nothing."""
+
 
 class Counter:
     """What would be a TUN: counts the packets that come out."""
@@ -94,13 +100,17 @@ class Counter:
     def doRead(self) -> None:
         """Nobody answers."""
 
+    def counters(self) -> dict[str, int]:
+        """For its node."""
+        return {"read": self.packets}
+
 
 class Member:
     """One client; its control link's listener."""
 
     def __init__(self, number: int, server: str, tls: ClientTls, name: str, answered: Callable[[Member], None]) -> None:
         self._answered, source = answered, f"198.18.{number // 250}.{number % 250 + 1}"
-        config = ClientConfig(server=server, server_name="gw.example", name=name)
+        config = ClientConfig(server=server, server_name="gw.example", name=name, dns=False)
         self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self.pump.follow(self._heard)
         self.pump.tun = self.out = Counter()
@@ -109,7 +119,8 @@ class Member:
         self.node = ClientNode(config, self.pump, parts)
         self.node.uplinks_are([Uplink("wan0", 2, True, (source,), (), "", None, 1500, 100)])
         self.client = ControlClient(reactor, tls, Destination(server, 8443, lambda: [Source("", source)]), self)
-        self.active = False
+        self.machine = reconnect(self, reactor, random.random)
+        self.welcomes = 0  # by the server
         self.packet = b""
 
     def hello(self) -> Hello:
@@ -119,21 +130,39 @@ class Member:
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         self.packet = super_packet(welcome.inner4.partition("/")[0], "10.73.0.1")
         self.node.welcomed(welcome, link)
+        self.machine.opened()
+        self.welcomes += 1
         self._answered(self)
 
     def refused(self, reason: str, retry_after: float | None) -> None:
         print(reason, file=sys.stderr)
+        self.machine.refused(reason, retry_after)
         self._answered(self)
 
     def failed(self, reason: str) -> None:
-        print(reason, file=sys.stderr)
+        self.machine.failed(reason)
         self._answered(self)
 
     def signal(self, signal: Pushed) -> None:
         self.node.signal(signal)
 
     def lost(self, reason: str) -> None:
-        print(reason, file=sys.stderr)
+        self.node.link_lost(reason)
+        self.machine.lost(reason)
+
+    # what its machine asks for
+
+    def dial(self) -> None:
+        """Call the server."""
+        self.client.connect()
+
+    def hang_up(self) -> None:
+        """Give up the call, or end the link: then it is the next one's turn."""
+        self.client.close()
+        self._answered(self)
+
+    def entered(self, state: str) -> None:
+        """Nobody looks."""
 
     def _heard(self, event: Event) -> None:
         self.node.heard(event)
@@ -169,10 +198,11 @@ class Crowd(LineReceiver):
 
     def lineReceived(self, line: bytes) -> None:
         word, *rest = line.decode().split()
-        if word == "connect":
-            self._began = time.monotonic()
-            for _ in range(AT_ONCE):
-                self._next(None)
+        if word in ("connect", "again"):
+            self._began, self._wanted = time.monotonic(), 1 if word == "connect" else 2
+            if word == "connect":
+                for _ in range(AT_ONCE):
+                    self._next(None)
             self._look()
         else:
             self._ends = time.monotonic() + float(rest[0])
@@ -188,12 +218,13 @@ class Crowd(LineReceiver):
 
     def _next(self, member: Member | None) -> None:
         if self._waiting:
-            self._waiting.pop().client.connect()
+            self._waiting.pop().machine.start()
 
     def _look(self) -> None:
-        active, passed = sum(member.is_active() for member in self.members), time.monotonic() - self._began
+        there = (member.welcomes >= self._wanted and member.is_active() for member in self.members)
+        active, passed = sum(there), time.monotonic() - self._began
         if active == len(self.members) or passed > PATIENCE:
-            self.say(active=active, seconds=round(passed, 3))
+            self.say(active=active, of=len(self.members), seconds=round(passed, 3))
         else:
             reactor.callLater(0.02, self._look)
 
@@ -201,8 +232,8 @@ class Crowd(LineReceiver):
         """Each member whose path has room sends; then look at the network."""
         now, each = time.monotonic(), max(1, BURST // len(self.members))
         for member in self.members:
-            session = next(iter(member.pump.tunnel.sessions.values()))
-            if not session.outbound.waiting:
+            session = next(iter(member.pump.tunnel.sessions.values()), None)
+            if session is not None and not session.outbound.waiting:
                 member.pump.from_tun([memoryview(member.packet)] * each)
                 self._sent += SEGMENTS * each
         if now < self._ends:

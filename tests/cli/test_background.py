@@ -42,16 +42,14 @@ class StartTests(CommandCase):
         self.twistd()
         background.start(self.role)
         program, *words, umask = self.seen.read_text().split()
-        self.assertEqual(program, str(self.bin / "twistd"))
+        self.assertEqual(program, "-P")
         self.assertEqual(
             words,
             [
+                *("-m", "morphnet.tap.twistd"),
                 f"--pidfile={self.place.run_dir}/morph-server.pid",
                 f"--logfile={self.place.state_dir}/morph-server.log",
-                "--rundir=/",
-                "morph-server",
-                "--config",
-                str(self.place.server_toml),
+                *("--rundir=/", "morph-server", "--config", str(self.place.server_toml)),
             ],
         )
         self.assertEqual((umask, self.modes()["run"], self.modes()["state"]), ("0077", "0o700", "0o700"))

@@ -69,7 +69,7 @@ class SystemdTests(SynchronousTestCase):
             [f"systemctl cat {unit}", "systemctl daemon-reload", f"systemctl enable --now {unit}"],
         )
         text = (self.units / unit).read_text()
-        self.assertIn("ExecStart=/opt/elsewhere/bin/twistd ", text)
+        self.assertIn("ExecStart=/opt/elsewhere/bin/python -P -m morphnet.tap.twistd ", text)
         self.assertEqual(os.listdir(self.units), [unit])
 
     def test_first_start_of_a_server(self) -> None:
@@ -186,7 +186,6 @@ class UnitTests(SynchronousTestCase):
             (place / file.name).write_text(
                 file.read_text()
                 .replace("/opt/morphnet/bin/", "/bin/")
-                .replace("/bin/twistd", "/bin/true")
                 .replace("/bin/python", "/bin/true")
                 .replace("/bin/morphnet", "/bin/true")
                 .replace("User=NOBODY", "User=root")

@@ -48,7 +48,6 @@ class DeviceTests(SynchronousTestCase):
     def test_made_and_gone(self) -> None:
         """Our messages make one, once, and take it away."""
         kernel = LinuxKernel()
-        self.addCleanup(kernel.close)
         made = new_link("morphwgx", "bridge")
         kernel.routing(made)
         self.assertFalse(kernel.link("morphwgx").up)
@@ -59,7 +58,6 @@ class DeviceTests(SynchronousTestCase):
     def test_long_policy(self) -> None:
         """The kernel takes what the longest policy says of phones, in one step."""
         kernel = LinuxKernel()
-        self.addCleanup(kernel.close)
         rule = Rule(1, ("*",), ("gateway", "world"), ("22/tcp", "icmp"))
         known = Known(Policy([rule] * MOST_RULES), {"gateway": (INNER_SERVER,)}, ("10.73.0.0/24",))
         table = PhonePolicy("morphwgx", "morphx", phone_lines(known, {"phone": (PHONE,)}))

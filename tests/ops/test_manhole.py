@@ -5,18 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from twisted.conch.ssh.keys import Key
-from twisted.cred.portal import Portal
-from twisted.internet.error import ConnectionAborted
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.manhole import ManholeConfig
 from morphnet.errors import ConfigError
-from morphnet.ops.manhole import LOGIN_PATIENCE, MAX_OPERATORS, ManholeFactory, ManholeService, ssh_config
+from morphnet.ops.manhole import MAX_OPERATORS, Door, ManholeService, ssh_config
 from tests.ops.fakes import FakeNode
 
 RUN, STATE = Path("/run/100% odd"), Path("/var/lib/morphnet")
@@ -27,27 +20,35 @@ def _service(listen: str) -> ManholeService:
     return ManholeService(no_reactor, ManholeConfig(listen=listen), RUN, STATE, FakeNode())
 
 
-class PatienceTests(SynchronousTestCase):
-    def test_silent(self) -> None:
-        """Who does not log in in time is cut off, and counts no more."""
-        clock, line = Clock(), StringTransport()
-        key = Key(Ed25519PrivateKey.generate())
-        factory = ManholeFactory(clock, key, Portal(cast("Any", None)))
-        connection = factory.buildProtocol(None)
-        assert connection is not None  # it is the first
-        connection.makeConnection(line)
-        clock.advance(LOGIN_PATIENCE - 1)
-        self.assertFalse(line.disconnected)
-        clock.advance(1)
-        self.assertTrue(line.disconnected)
-        connection.connectionLost(Failure(ConnectionAborted()))
-        self.assertEqual((factory.connections, clock.getDelayedCalls()), (set(), []))
+class FakeSsh:
+    """What speaks SSH, as far as the door needs it."""
 
+    def __init__(self) -> None:
+        self.connections: set[int] = set()
+        self.started = 0
+
+    def doStart(self) -> None:
+        self.started += 1
+
+    def buildProtocol(self, addr: object) -> int:
+        self.connections.add(len(self.connections) + 1)
+        return len(self.connections)
+
+
+class DoorTests(SynchronousTestCase):
     def test_too_many(self) -> None:
-        """One connection over the limit is not taken."""
-        factory = ManholeFactory(Clock(), Key(Ed25519PrivateKey.generate()), Portal(cast("Any", None)))
-        taken = [factory.buildProtocol(None) for _ in range(MAX_OPERATORS + 1)]
+        """SSH is loaded once, for the first who comes; one connection over the limit is not taken."""
+        made = list[FakeSsh]()
+
+        def make() -> FakeSsh:
+            made.append(FakeSsh())
+            return made[-1]
+
+        door = Door(make)
+        self.assertEqual((door.connections, made), ((), []))
+        taken = [door.buildProtocol(None) for _ in range(MAX_OPERATORS + 1)]
         self.assertEqual([each is None for each in taken], [False] * MAX_OPERATORS + [True])
+        self.assertEqual([each.started for each in made], [1])
 
 
 class ConfigTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from twisted.logger import Logger
@@ -15,11 +16,13 @@ from morphnet.roles.certificates.renewal import Renewal, Shows
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.access import ClientAccess
-from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.node import Node
 from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Renew, Welcome
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.mesh import Mesh
 
 
 @dataclass(frozen=True)

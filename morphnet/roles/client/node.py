@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -28,8 +29,6 @@ from morphnet.roles.client.resolving import NoStub, Stubs, of_others
 from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
-from morphnet.roles.peers.ethernet import EthernetLan
-from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.instance import new_instance
@@ -59,6 +58,10 @@ from morphnet.wire.messages.control import (
 from morphnet.wire.messages.networks import Networks
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.messages.trying import Tried
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.ethernet import EthernetLan
+    from morphnet.roles.peers.mesh import Mesh, Owner
 
 LIVE = frozenset(
     {"advertise", "advertise_routed", "accept_networks", "shape", "shape_web", "tuning.scheduler"}
@@ -264,6 +267,8 @@ class ClientNode(PolicedNode):
         if mesh.config.hosts:
             self._names = PeerNames(partial(self.host.name_peers, taken=of_others(self.config)), mesh.around.clock)
         if mesh.config.ethernet:
+            from morphnet.roles.peers.ethernet import EthernetLan  # few have one
+
             ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
             self._lan = EthernetLan(
                 mesh.around.clock, ethernet, bridge, next(filter(None, self._machine.inner)), self.pump.now

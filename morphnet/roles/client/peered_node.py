@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -14,17 +15,18 @@ from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.ops import verbs
 from morphnet.ops.verb import Verb
-from morphnet.ops.why import peer_named
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.openness import Openness
 from morphnet.roles.client.served_node import ServedNode
-from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.statuses import shown_address
 from morphnet.roles.signalling.control_client import Learnt
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.wire.messages.control import Welcome
 from morphnet.wire.messages.trying import Tried
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.mesh import Mesh
 
 
 class PeeredNode(ServedNode):
@@ -68,6 +70,8 @@ class PeeredNode(ServedNode):
 
     def why(self, name: str) -> Deferred[PeerStatus]:
         """What was decided about a peer."""
+        from morphnet.ops.why import peer_named  # brings all that is shown to people
+
         return succeed(peer_named(self._peers().statuses(), name))
 
     def netcheck(self) -> Deferred[NetcheckStatus]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cryptography import x509
 from twisted.internet.defer import Deferred
@@ -51,18 +51,20 @@ from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.client.ways import Relays, WebServer
-from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.masks import look_for, masks_of
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient
 from morphnet.roles.signalling.control_client import Listener as ControlListener
-from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.store.networks import FILE as NETWORKS
 from morphnet.store.networks import Networks
 from morphnet.store.uplinks import FILE as UPLINKS
 from morphnet.store.uplinks import UplinkRecords
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.mesh import Mesh, Owner
+    from morphnet.roles.signalling.relay_client import Listener, RelayClient
 
 SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
@@ -80,6 +82,19 @@ def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
     return [each for each in sources() if each.device == device]
 
 
+def _make_mesh(
+    config: ClientConfig,
+    pump: Pump,
+    identity: Callable[[], Identity],
+    reactor: Any,
+    lists: RevocationExchange,
+    owner: Owner,
+) -> Mesh:
+    from morphnet.roles.peers.mesh import Mesh  # brings all that peers need
+
+    return Mesh(config, pump, identity, reactor, lists, owner)
+
+
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
@@ -92,7 +107,8 @@ class ClientProcess(HostProcess):
         self._tun: Tun | None = None
         self._ports: Ports | None = None
         self._node: ClientNode | None = None  # None until its parts are made
-        self._stub = Stub(reactor, self.host.upstream_dns, config.mesh.networks)  # our own servers for names
+        networks = config.mesh.networks if config.mesh.relays else ()
+        self._stub = Stub(reactor, self.host.upstream_dns, networks)  # our own servers for names
         self._machine: Reconnect | None = None  # of the control link, if there is a server
         self._looking: Looking | None = None  # the same
 
@@ -118,7 +134,7 @@ class ClientProcess(HostProcess):
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / REVOKED, self._announced)
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
         tls = self._tls_with_server(identity, revoked) if servers else None
-        mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
+        mesh = partial(_make_mesh, config, pump, identity, self.reactor, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
         masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni_of(config.shape_sni, servers)) if servers else None
         make, ports, heed = partial(look_for, masks, identity), self._open_ports(), self.reloading
@@ -214,9 +230,6 @@ class ClientProcess(HostProcess):
         streaming.passages = lambda: self._passages(self._client.place, sources)
         streaming.web = self._web_server(tls, sources)
         return streaming
-
-    def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
-        return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
 
     # -- what its parts tell the node: they are made before it -------------------------------------------------------
 
@@ -322,6 +335,8 @@ class ClientProcess(HostProcess):
         number: int,
         listener: Listener,
     ) -> RelayClient:
+        from morphnet.roles.signalling.relay_client import RelayClient  # brings Autobahn
+
         host, port = split_address(place, RELAY_PORT)
         tls = ClientTls(identity(), host, revoked.is_revoked)
         relay = RelayClient(self.reactor, tls, self._to(host, port, node.sources), number, listener)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 
@@ -20,14 +20,15 @@ from morphnet.config.names import ALL, is_domain
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
 from morphnet.errors import HostError
 from morphnet.host.dns import Wish
-from morphnet.net.nameserver import NameServer
-from morphnet.net.upstream import Upstream
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.naming import GATEWAY, Naming, reverse_zones
-from morphnet.roles.client.exitnames import ExitNames
 from morphnet.roles.client.inside import Inside, dns_servers, takes_all
 from morphnet.text import DOMAIN
 from morphnet.wire.messages.control import Welcome
+
+if TYPE_CHECKING:
+    from morphnet.net.nameserver import NameServer
+    from morphnet.roles.client.exitnames import ExitNames
 
 STUB = "127.0.0.73"
 RATE, BURST = 2000.0, 4000  # questions of this machine's programs a second, and at once
@@ -136,18 +137,26 @@ class Stub:
 
     :param net: the reactor.
     :param own: the DNS servers that the machine has without us.
-    :param networks: the inner networks of peers.
+    :param networks: the inner networks of peers; none: there are no peers, and no exits.
     """
 
     def __init__(self, net: Any, own: Callable[[], Sequence[str]], networks: Sequence[str] = ()) -> None:
         self._net, self._own = net, own
-        self._exits = ExitNames(net, self._others, networks)
-        self.exits: Exits = self._exits
+        self._exits = self._exit_names(networks) if networks else None
+        self.exits: Exits = self._exits or NoExits()
         self._server: NameServer | None = None
+
+    def _exit_names(self, networks: Sequence[str]) -> ExitNames:
+        from morphnet.roles.client.exitnames import ExitNames  # brings all of DNS
+
+        return ExitNames(self._net, self._others, networks)
 
     def serve(self, domains: Sequence[str], servers: Sequence[str]) -> str:
         """As `Stubs` says; answers with the address where it is."""
         if self._server is None:
+            from morphnet.net.nameserver import NameServer  # brings all of DNS, which few need
+            from morphnet.net.upstream import Upstream
+
             naming = Naming(None, {}, self._others)
             upstream = Upstream(self._net, _fits, SHARE)
             server = NameServer(self._net, naming, upstream, _is_here, (RATE, BURST))
@@ -166,13 +175,12 @@ class Stub:
     def counters(self) -> dict[str, int]:
         """Questions."""
         own = Counter(self._server.counters() if self._server is not None else {})
-        return dict(own + Counter(self._exits.counters()))
+        return dict(own + Counter(self._exits.counters() if self._exits is not None else {}))
 
     def close(self) -> Deferred[Any]:
         """Answer nobody any more."""
         server, self._server = self._server, None
-        ended = [self._exits.close(), *([server.close()] if server is not None else [])]
-        return DeferredList(ended)
+        return DeferredList([each.close() for each in (self._exits, server) if each is not None])
 
 
 def _fits(host: str) -> bool:

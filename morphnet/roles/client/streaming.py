@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -34,7 +34,6 @@ from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
 from morphnet.net.tls import ClientTls
 from morphnet.net.web import NoWay, WebDial
-from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import first_level, plain_paths
 from morphnet.tunnel.carrier import PASSAGE, STREAM, Carrier
@@ -44,6 +43,9 @@ from morphnet.tunnel.rtt import LossMeter
 from morphnet.tunnel.scheduler import POOR
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Arrival, Endpoint
+
+if TYPE_CHECKING:
+    from morphnet.net.websocket import Socket
 
 PATIENCE = 1.0  # seconds that a path over an uplink has from its beginning
 PROVES_WITHIN = 2.0  # seconds that one by TCP has, in which a lost packet is sent again

@@ -16,7 +16,6 @@ from morphnet.errors import ConfigError, HostError, MalformedFrame
 from morphnet.host.phones import PhonesHost
 from morphnet.host.wireguard import socket_of
 from morphnet.net.wireguard import Device, WireGuardGo
-from morphnet.net.wireguard_kernel import KernelWireGuard
 from morphnet.roles.server.accounting import Meter
 from morphnet.roles.server.phones import Around, Ground, Phones
 from morphnet.store.base import Store
@@ -95,7 +94,11 @@ def phones_of(
     """
 
     def make(name: str, by_kernel: bool, ended: Callable[[str], None]) -> Device:
-        return KernelWireGuard(name) if by_kernel else WireGuardGo(reactor, name, socket_of(name), ended)
+        if not by_kernel:
+            return WireGuardGo(reactor, name, socket_of(name), ended)
+        from morphnet.net.wireguard_kernel import KernelWireGuard  # brings pyroute2
+
+        return KernelWireGuard(name)
 
     key, whereabouts = cache(partial(server_key, config.pki_dir)), Whereabouts(config.state_dir / FILE)
     return lambda tell: Phones(config, Around(store, whereabouts, ground, make, key, meter, now, time.time, tell))

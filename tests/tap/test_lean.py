@@ -1,0 +1,71 @@
+"""Modules that are loaded when they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.tap import lean
+
+PARTLY = """\
+import sys
+from morphnet.tap.lean import prepare
+prepare(digests=True)
+import asyncio, http.cookiejar, pdb
+from asyncio import iscoroutine
+print([name in sys.modules for name in ("asyncio.coroutines", "asyncio.base_events", "bdb", "_hashlib")])
+print(asyncio.coroutines.iscoroutine is iscoroutine, hasattr(asyncio, "nonsense"), hasattr(pdb, "__nonsense__"))
+print(asyncio.run.__module__, issubclass(pdb.Pdb, object), http.cookiejar.CookieJar.__name__)
+print([name in sys.modules for name in ("asyncio.base_events", "bdb")])
+import hashlib, hmac
+print(hashlib.sha256(b"").hexdigest()[:8], hmac.digest(b"k", b"m", "sha256").hex()[:8])
+import _hashlib
+print(_hashlib.openssl_sha256(b"").hexdigest()[:8])
+"""
+
+
+class LeanTests(SynchronousTestCase):
+    def test_in_a_process(self) -> None:
+        """Parts come without the whole; the whole comes when something else is asked for, and is as ever then."""
+        done = subprocess.run([sys.executable, "-c", PARTLY], capture_output=True, text=True, timeout=60)
+        self.assertEqual(
+            done.stdout.splitlines(),
+            [
+                "[True, False, False, False]",
+                "True False False",
+                "asyncio.runners True CookieJar",
+                "[True, True]",
+                "e3b0c442 b60090e3",
+                "e3b0c442",
+            ],
+            done.stderr,
+        )
+
+    def test_there_already(self) -> None:
+        """What is loaded stays as it is, and what is not there stays so."""
+        before = sys.modules["subprocess"]
+        lean.later("subprocess")
+        lean.later("morphnet_of_no_kind")
+        self.assertIs(sys.modules["subprocess"], before)
+        self.assertNotIn("morphnet_of_no_kind", sys.modules)
+
+    def test_broken(self) -> None:
+        """What cannot be loaded says so when it is used."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        (place / "morphnet_broken.py").write_text("1 / 0")
+        self.patch(sys, "path", [str(place), *sys.path])
+        self.addCleanup(sys.modules.pop, "morphnet_broken", None)
+        lean.later("morphnet_broken")
+        self.assertRaises(ZeroDivisionError, getattr, sys.modules["morphnet_broken"], "value")
+
+    def test_no_digests_of_its_own(self) -> None:
+        """A Python without its own code for checksums keeps OpenSSL's."""
+        self.patch(sys, "modules", {**sys.modules})
+        for name in ("_hashlib", "hashlib"):
+            sys.modules.pop(name, None)
+        lean.own_digests(lambda name: None)
+        self.assertNotIn("hashlib", sys.modules)
