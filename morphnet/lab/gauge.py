@@ -19,13 +19,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from morphnet.lab import streams
+from morphnet.lab import crowded, streams
 from morphnet.lab.box import Box
 from morphnet.lab.rivals import Ways
 from morphnet.lab.vpn import NotInTime, json_lines, last_line
 
 SETTLE = 1.5  # seconds of a load that are not counted
 PATIENCE = 10.0  # seconds that a load may take longer than it should
+CONNECTED = 20.0  # seconds that it may take until thousands of connections are open
+ECHO = 0.02  # seconds between echoes beside a load
 LATE = 0.5  # seconds after the last packet was sent until all have come that will
 LOSS = 0.01  # share of packets that may be lost
 FLOOD = 1e6  # packets a second, more than any tunnel here takes
@@ -93,6 +95,47 @@ def bulk(box: Box, ways: Ways, direction: str, seconds: float, count: int = 1) -
             process.communicate()
     rate = fmean(rates)
     return Bulk(rate, worked / (rate * passed / 8e9))
+
+
+def by_many(
+    box: Box, ways: Ways, connections: int, seconds: float, settle: float = 2 * SETTLE
+) -> tuple[Bulk, dict[str, float]]:
+    """
+    TCP by so many connections from the client to the server, with an echo every ECHO seconds.
+
+    :param settle: seconds of the load, from when all are connected, that are not counted.
+    :returns: what passed, and what quantiles of the echoes took, in ms; see `lab/ping`.
+    :raises NotInTime: nothing arrives.
+    """
+    port = str(next(_ports))
+    taking = _tool(box, "server", "crowded", "take", port)
+    assert taking.stdout is not None  # asked for in _tool
+    taking.stdout.readline()
+    giving = _tool(box, "client", "crowded", "give", port, ways.server, "--connections", str(connections))
+    watch = threading.Timer(CONNECTED + settle + seconds + PATIENCE, taking.kill)
+    watch.start()
+    started = [taking, giving]
+    try:
+        assert giving.stdout is not None
+        if not giving.stdout.readline():
+            raise NotInTime(f"no {connections} connections")
+        lines, began_at = json_lines(taking), time.monotonic() + settle
+        began = next(line for line in lines if line["at"] >= began_at)["at"]
+        worked = busy()
+        echoing = _tool(box, "client", "ping", ways.server, "--seconds", str(seconds), "--interval", str(ECHO))
+        started.append(echoing)
+        rates = [next(lines) for _ in range(max(1, round(seconds / crowded.EVERY)))]
+        worked, passed = busy() - worked, rates[-1]["at"] - began
+        echoes = last_line(echoing, PATIENCE)["rtt_ms"]
+    except StopIteration:
+        raise NotInTime(f"TCP by {connections} connections stood still") from None
+    finally:
+        watch.cancel()
+        for process in started:
+            process.kill()
+            process.communicate()
+    rate = fmean([line["mbit_s"] * 1e6 for line in rates])
+    return Bulk(rate, worked / (rate * passed / 8e9)), echoes
 
 
 def offered(box: Box, ways: Ways, size: int, rate: float, seconds: float, flows: int = 1) -> tuple[float, float]:

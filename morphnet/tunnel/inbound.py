@@ -33,12 +33,12 @@ from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.header import CARRIED, FRAGMENT, IP, LANES, LAST, ORDERED, SEGMENT, Header, unwrap
-from morphnet.wire.seal import open_each, open_run, open_whole
-from morphnet.wire.segments import Joined, Packets, count_of, join
+from morphnet.wire.seal import open_each, open_row, open_run, open_whole
+from morphnet.wire.segments import Joined, Packets, Row, count_of, join
 from morphnet.wire.virtio import VNET
 
 UNKNOWN = 0.1  # seconds, an RTT that was not measured yet
-Opened = Joined | Packets | list[bytes]  # slices joined, whole packets, or each plaintext
+Opened = Joined | Packets | Row | list[bytes]  # slices joined, whole packets, packets of many flows, or each plaintext
 
 
 class _Group:
@@ -135,7 +135,8 @@ class Inbound:
                 continue
             each = header if epoch == header.epoch else header._replace(epoch=epoch)
             try:
-                return each, self._opened(key, each, train)
+                opened = self._opened(key, each, train)
+                return None if train.mixed and self._half_new(opened) else (each, opened)
             except Forged:
                 why = "forged"
         if why == "forged":
@@ -150,6 +151,8 @@ class Inbound:
         :raises Forged: a part of it is not.
         """
         format, data = self.format, train.arrival.data[train.at : train.end]
+        if train.mixed:
+            return open_row(format, key, header, data, train.spacing)
         if header.type == IP and not header.flags & (SEGMENT | FRAGMENT) and not header.compression:
             return open_whole(format, key, header, data, train.spacing)
         if train.count > 1 and header.type == IP:
@@ -185,6 +188,10 @@ class Inbound:
             else:
                 self._counts["duplicate"] += opened.count
             return
+        if isinstance(opened, Row):
+            self.flush(now, out)
+            self._take_row(header, opened, now, out)
+            return
         if isinstance(opened, Packets):
             self.flush(now, out)
             for step, made in enumerate(opened.each):
@@ -197,6 +204,33 @@ class Inbound:
             return
         if header.type != CARRIED or not self._take_run(header, sequence, opened, effects):
             self._take_each(header, sequence, opened, now, effects)
+
+    def _half_new(self, row: Opened) -> bool:
+        """Whether some slices of a super packet came before, by another path, and others did not: each is looked at."""
+        bits = self.format.sequence_bits
+        assert isinstance(row, Row)  # of a mixed train
+        return any(
+            many > 1 and 0 < self.reorder.fresh_among(lane, sequence, bits, many) < many
+            for _, lane, sequence, many in row.units
+        )
+
+    def _take_row(self, header: Header, row: Row, now: float, out: list[bytearray]) -> None:
+        """Packets of many flows."""
+        reorder, bits, sources, payload = self.reorder, self.format.sequence_bits, self.sources, 0
+        for made, number, low, many in row.units:
+            lane = reorder.lane(number)
+            sequence = lane.unwrap(low, bits)
+            if not lane.seen.add_run(sequence, many):
+                self._counts["duplicate"] += many
+            elif made is None:
+                self._counts["malformed"] += many
+            elif many == 1 and sequence == lane.expected and not lane.held and (sources is None or made[1] in sources):
+                lane.expected = sequence + 1
+                payload += len(made[0]) - VNET_HDR
+                out.append(made[0])
+            else:
+                self._pass_on(header._replace(lane=number), (sequence, many), made, now, out)
+        self.payload += payload
 
     def _take_run(self, header: Header, sequence: int, opened: list[bytes], effects: Effects) -> bool:
         """Carried datagrams that are whole, new and in their order, all at once; False for others: nothing is done."""

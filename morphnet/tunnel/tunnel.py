@@ -31,12 +31,13 @@ from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Arrival, Departure, Train
 from morphnet.wire.carried import CarriedRun
 from morphnet.wire.core import CORE
-from morphnet.wire.formats import LEAST, count_following
+from morphnet.wire.formats import LEAST, count_following, count_row
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
 from morphnet.wire.segments import Run, together
 
 REST = 0.001  # seconds between two turns of a session's timer at least: whatever is wrong, it does not spin
 DRAWS = 4  # for each new id, before it is no chance any more that all are taken
+SHORT = 8  # datagrams of one run, with fewer of which others behind them are opened in the same call
 IDS_PER_SESSION = 64  # issued ids that one session may hold; the oldest are taken back
 
 
@@ -72,17 +73,14 @@ class Tunnel:
         self.ended: Callable[[Session], None] = lambda session: None  # told of each that is dropped, for any reason
         self._totals, self._ticket = Totals(), 0
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
-        self.lateness = Lateness()  # of this process
+        self.lateness, self.wardrobe = Lateness(), Wardrobe()  # of this process; what datagrams may come dressed as
         self.carries = False  # whether somebody here takes carried datagrams
-        self.wardrobe = Wardrobe()  # what datagrams may come dressed as
         self._entropy, self._shared = entropy, Shared(entropy, self.lateness, self.carriers)
         self.extensions: dict[bytes, Extension] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
-        self._issued: dict[str, list[bytes]] = {}
-        self._inner: dict[bytes, Session] = {}  # inner address -> session
-        self.behind: Behind[Session] = Behind()  # networks, likewise
-        self._timers: list[tuple[float, int, Session]] = []
+        self._issued, self._inner = dict[str, list[bytes]](), dict[bytes, Session]()  # the latter by inner address
+        self.behind, self._timers = Behind[Session](), list[tuple[float, int, Session]]()  # networks, likewise
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
@@ -265,13 +263,16 @@ class Tunnel:
             return end
         step, gap = spacing = size + arrival.gap, arrival.gap
         count = count_following(format, arrival.data, at, spacing, header)
+        few = count < SHORT and at + count * step < len(arrival.data)  # and others are behind them
+        row = count_row(format, arrival.data, at, spacing, header) if few else 0
+        count, mixed = (row, True) if row > count else (count, False)
         end = min(at + count * step - gap, len(arrival.data))
         if count > 1 and arrival.data[at + (count - 1) * step + format.flags_at] & LAST:
-            header = header._replace(flags=header.flags | LAST)
+            header = header._replace(flags=header.flags | LAST)  # of a row nobody asks for it
         out[1][session.peer] = session
         if session.trace is not None:
             session.trace(trace_line("<", header, count, end - at - (count - 1) * gap))
-        if not session.receive(header, Train(arrival, at, spacing, count, end), now, out[0]):
+        if not session.receive(header, Train(arrival, at, spacing, count, end, mixed), now, out[0]):
             for each in range(at, end, step):  # something is wrong with one of them: look at each on its own
                 length = min(size, end - each)
                 alone = format.unpack(arrival.data, each, length, *ways)

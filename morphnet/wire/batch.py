@@ -45,6 +45,7 @@ class Train:
     spacing: Spacing
     count: int
     end: int  # offset behind the last
+    mixed: bool = False  # of many flows: see wire/rows
 
     @property
     def bytes(self) -> int:

@@ -12,10 +12,11 @@ from functools import partial
 from typing import Protocol
 
 from morphnet.errors import Forged
-from morphnet.wire import offload, pure
+from morphnet.wire import offload, pure, rows
 from morphnet.wire.ip import View
 from morphnet.wire.offload import Cut
 from morphnet.wire.pure import Form, Front, Layout
+from morphnet.wire.rows import RowLayout, Unit
 from morphnet.wire.shapes import masking
 from morphnet.wire.shapes.shape import Coat, Stream, Undressed
 
@@ -23,7 +24,7 @@ try:
     from morphnet.wire import _core
 except ImportError:
     _core = None  # type: ignore[assignment]
-if _core is not None and not hasattr(_core.Key, "open_all"):
+if _core is not None and not hasattr(_core.Key, "open_row"):
     _core = None  # type: ignore[assignment]  # it was made of older source
 
 
@@ -53,6 +54,9 @@ class Key(Protocol):
     def open_run(self, form: Form, nonce: bytes, data: View, size: int, gap: int, /) -> tuple[bytearray, int] | None:
         "Slices, joined; all or nothing."
 
+    def open_row(self, row: RowLayout, nonce: bytes, data: View, size: int, gap: int, /) -> list[Unit]:
+        "Packets of many flows; all or nothing."
+
     def open_whole(
         self, form: Form, nonce: bytes, data: View, size: int, gap: int, flags: int, /
     ) -> list[tuple[bytearray, bytes] | None]:
@@ -66,6 +70,7 @@ class Core:
     name: str  # as `morphnet status` shows it
     key: Callable[[bytes], Key]  # from 32 bytes
     count_following: Callable[[Layout, View, int, int, int], int]
+    count_row: Callable[[RowLayout, View, int, int, int], int]
     gather: Callable[[Sequence[View]], Sequence[Cut | None]]
     finish: Callable[[bytearray, int, bool, int], bytes | None]
     single: Callable[[View, int], tuple[bytearray, bytes] | None]
@@ -76,7 +81,9 @@ class Core:
 
 
 _MASKING = masking.samples, masking.dress, masking.undress, masking.take
-PURE = Core("pure", pure.Key, pure.count_following, offload.gather, offload.finish, offload.single, *_MASKING)
+PURE = Core(
+    "pure", pure.Key, pure.count_following, rows.count_row, offload.gather, offload.finish, offload.single, *_MASKING
+)
 # What to call it, where it is, and for which processor; the fastest first: 170, 350, 720 ns for 1400 bytes.
 _CIPHERS = (
     ("ipsec-mb, VAES and AVX-512", "libIPSec_MB.so.1", "vaes_avx512"),
@@ -116,6 +123,7 @@ def cores() -> Iterator[Core]:
                     f"compiled (AES-GCM by {name})",
                     partial(_core.Key, cipher),
                     _core.count_following,
+                    _core.count_row,
                     _core.gather,
                     _core.finish,
                     _core.single,

@@ -29,6 +29,7 @@ from morphnet.wire.header import (
 )
 from morphnet.wire.ip import View
 from morphnet.wire.pure import Layout
+from morphnet.wire.rows import RowLayout
 
 LEAST = 40  # bytes of the shortest datagram in any format
 _NONCE = 12  # bytes
@@ -47,6 +48,7 @@ class Format(Protocol):
     counting: bytes  # what counts up within a run: see wire/pure.py
     slices: Layout  # how to see that datagrams carry one another on, see wire/pure.py: slices of a super packet
     packets: Layout  # and whole packets
+    row: RowLayout | None  # and packets of many flows, see wire/rows.py; None where that is not to be seen
     flags_at: int  # offset of the byte whose low bits are the flags
     number_bits: int  # of the packet number, the sequence and the epoch: what is on the wire
     sequence_bits: int
@@ -89,6 +91,7 @@ class Compact:
     counting = _COMPACT_COUNTING
     slices: Layout = (_COMPACT_COUNTING, 24, 8, -1, 24, LAST)
     packets: Layout = (_COMPACT_COUNTING, 24, 8, -1, 24, 0)
+    row: RowLayout | None = (24, 24, 11, 8, 15, 18, 19)
     _layout = struct.Struct("!8sBBBIHBBBI")
 
     def pack(self, header: Header, plain: int) -> bytes:
@@ -140,6 +143,7 @@ class Seed:
     counting = _SEED_COUNTING
     slices: Layout = (_SEED_COUNTING, 50, 31, 26, 38, LAST)
     packets: Layout = (_SEED_COUNTING, 50, 31, 26, 38, 0)
+    row: RowLayout | None = None  # it says the number twice
     _front = struct.Struct("!16sBB4sIHBBBBIBB")
     _nonce = struct.Struct("!BBHQ")
 
@@ -212,3 +216,14 @@ def count_following(format: Format, data: memoryview, at: int, spacing: Spacing,
         return 1
     layout = format.slices if first.flags & SEGMENT else format.packets
     return CORE.count_following(layout, data[at:], *spacing, MAX_SEGMENTS - first.place)
+
+
+def count_row(format: Format, data: memoryview, at: int, spacing: Spacing, first: Header) -> int:
+    """
+    How many datagrams from offset `at` on are a row of packets of any flows, by one path, key and id: see wire/rows.
+
+    :returns: 0 or more; the form of those that count was checked.
+    """
+    if format.row is None or first.type != IP or len(data) - at - spacing[0] < format.overhead:
+        return 0
+    return CORE.count_row(format.row, data[at:], *spacing, MAX_SEGMENTS)

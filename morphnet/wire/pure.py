@@ -25,10 +25,12 @@ from typing import Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from morphnet.errors import Forged
+from morphnet.errors import Forged, MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
-from morphnet.wire.ip import View
-from morphnet.wire.offload import headers_of_slice, single
+from morphnet.wire.header import SEGMENT
+from morphnet.wire.ip import View, peek
+from morphnet.wire.offload import finish, headers_of_slice, single
+from morphnet.wire.rows import RowLayout, Unit, count_row, units
 from morphnet.wire.shapes.masking import BLOCK, MOST_BEFORE, MOST_PADDING, clothes, spread
 from morphnet.wire.shapes.shape import Coat
 
@@ -222,6 +224,42 @@ class Key:
         :raises ValueError: lengths that do not fit together.
         """
         return [single(packet, flags) for packet in self.open_all(form, nonce, data, size, gap)]
+
+    def open_row(self, row: RowLayout, nonce: bytes, data: View, size: int, gap: int) -> list[Unit]:
+        """
+        Packets of any flows, each whole or all slices of one super packet: see wire/rows.
+
+        :param data: datagrams of `size` bytes, the last may be shorter, that `count_row` counts.
+        :raises Forged: one of the tags does not match.
+        :raises ValueError: lengths that do not fit together, or it counts fewer.
+        """
+        count = -(-len(data) // size) if size > 0 else 0
+        if len(nonce) != NONCE or count_row(row, data, size, gap, count) != count:
+            raise ValueError("datagrams that make no row")
+        form, made = row[:2], list[Unit]()
+        with memoryview(data) as sealed:
+            places, nonces = range(0, len(data), size), counted(nonce, NUMBER, count)
+            each = size - gap
+            texts = [self.open(form, nonce, sealed[at : at + each]) for nonce, at in zip(nonces, places, strict=True)]
+        for start, many, lane, sequence, flags in units(row, data, size, count):
+            packet = (
+                _whole_super_packet(texts[start : start + many]) if flags & SEGMENT else single(texts[start], flags)
+            )
+            made.append((packet, lane, sequence, many))
+        return made
+
+
+def _whole_super_packet(slices: list[bytes]) -> tuple[bytearray, bytes] | None:
+    """Of all its slices, as `offload.finish` makes it, with its source; None when they do not fit together."""
+    try:
+        heads = peek(slices[0]).headers
+    except MalformedFrame:
+        return None
+    if heads > min(map(len, slices)):
+        return None
+    out = bytearray(VNET_HDR) + slices[0] + b"".join([each[heads:] for each in slices[1:]])
+    source = finish(out, 0, True, len(slices))
+    return None if source is None else (out, source)
 
 
 def _count_sound(form: Form, nonce: bytes, data: View, size: int, gap: int, least: int) -> int:

@@ -11,7 +11,7 @@ from morphnet.wire.core import Key
 from morphnet.wire.formats import Format, ending_of
 from morphnet.wire.header import SEGMENT, Header, nonce_of
 from morphnet.wire.ip import View
-from morphnet.wire.segments import Joined, Packets, Run
+from morphnet.wire.segments import Joined, Packets, Row, Run
 from morphnet.wire.shapes.shape import Coat
 
 
@@ -80,3 +80,15 @@ def open_whole(format: Format, key: Key, header: Header, data: memoryview, spaci
     :raises Forged: the tag of one of them does not match.
     """
     return Packets(key.open_whole((format.header, format.aad), nonce_of(header), data, *spacing, header.flags))
+
+
+def open_row(format: Format, key: Key, header: Header, data: memoryview, spacing: Spacing) -> Row:
+    """
+    Packets of many flows, each as a TUN takes it.
+
+    :param header: of the first.
+    :param data: datagrams that `formats.count_row` counts.
+    :raises Forged: the tag of one of them does not match.
+    """
+    assert format.row is not None  # else it counts none
+    return Row(key.open_row(format.row, nonce_of(header), data, *spacing))

@@ -16,6 +16,7 @@ from morphnet.wire.core import CORE
 from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
 from morphnet.wire.offload import slice_size
+from morphnet.wire.rows import Unit
 
 
 class Run:
@@ -121,6 +122,13 @@ class Packets:
     """Whole packets as a TUN takes them, each with its source address; None stands for one that is none."""
 
     each: list[tuple[bytearray, bytes] | None]
+
+
+@dataclass(slots=True)
+class Row:
+    """Packets of many flows, as `rows.Unit` has each."""
+
+    units: list[Unit]
 
 
 Slices = View | Joined

@@ -15,6 +15,7 @@ from types import FrameType
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
+from morphnet.net.joining import joined
 from morphnet.tunnel import inbound, tunnel
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
@@ -96,7 +97,7 @@ class Line:
                     memoryview(bytes(each.data)),
                     each.size,
                 )
-                for each in effects.sends
+                for each in joined(effects.sends)
             ]
             self.now += DELAY
             end, counted = (self.server, self.receiving) if at_client else (self.client, self.sending)
@@ -144,7 +145,7 @@ def work(paths: int, packets: Callable[[int], bytes], **tuning: object) -> tuple
 
 
 class WorkTests(SynchronousTestCase):
-    """Each bound is that of one super packet of 45 datagrams, or of one small packet."""
+    """Each bound is that of one super packet of 45 datagrams, or of one small packet, of one flow or of many."""
 
     def _use(self, core: Core) -> None:
         for module in (formats, keys, segments, inbound, tunnel):
@@ -163,6 +164,12 @@ class WorkTests(SynchronousTestCase):
     def _small(number: int) -> bytes:
         return bytes(10) + super_packet(number, bytes(64))[10:]
 
+    @staticmethod
+    def _mixed(number: int) -> bytes:
+        made = bytearray(WorkTests._small(number))
+        made[30:32] = (3000 + number).to_bytes(2, "big")
+        return bytes(made)
+
     def test_compiled(self) -> None:
         """The inner loop is a call for each run."""
         core = next(cores())
@@ -173,6 +180,7 @@ class WorkTests(SynchronousTestCase):
         self._within(work(2, self._large), sender=111, receiver=96)
         self._within(work(2, self._large, scheduler="redundant"), sender=141, receiver=200, sends=2.0)
         self._within(work(1, self._small), sender=33, receiver=34, sends=0.25)
+        self._within(work(1, self._mixed), sender=100, receiver=40)
 
     def test_pure(self) -> None:
         """A few calls for each datagram."""

@@ -1,5 +1,6 @@
 /* A key as Python sees it. */
 #include "key.h"
+#include "rows.h"
 
 static PyObject *key_new(PyTypeObject *type, PyObject *args, PyObject *names) {
     PyObject *capsule;
@@ -40,6 +41,7 @@ static PyMethodDef key_methods[] = {
     {"open", (PyCFunction)key_open, METH_VARARGS, NULL},
     {"open_all", (PyCFunction)key_open_all, METH_VARARGS, NULL},
     {"open_run", (PyCFunction)key_open_run, METH_VARARGS, NULL},
+    {"open_row", (PyCFunction)key_open_row, METH_VARARGS, NULL},
     {"open_whole", (PyCFunction)key_open_whole, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -2,6 +2,7 @@
 #include "counting.h"
 #include "key.h"
 #include "masking.h"
+#include "rows.h"
 #include "tun.h"
 
 PyObject *Forged;
@@ -14,6 +15,7 @@ PyObject *refuse(const char *why) {
 static PyMethodDef functions[] = {
     {"load", load, METH_VARARGS, NULL},
     {"count_following", count_following, METH_VARARGS, NULL},
+    {"count_row", count_row, METH_VARARGS, NULL},
     {"gather", gather, METH_O, NULL},
     {"finish", finish, METH_VARARGS, NULL},
     {"single", single, METH_VARARGS, NULL},

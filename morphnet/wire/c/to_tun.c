@@ -8,7 +8,7 @@ static void offer_checksum(uint8_t *buffer, const Look *l, size_t total, int gso
     memcpy(buffer + 2, words, sizeof words);
 }
 
-static int finish_packet(uint8_t *buffer, size_t total, unsigned place, int last, size_t count, Look *l) {
+int finish_packet(uint8_t *buffer, size_t total, unsigned place, int last, size_t count, Look *l) {
     uint8_t *p = buffer + VNET;
     if (!look(p, total, l) || (l->protocol != TCP && l->protocol != UDP) || l->headers == l->at)
         return 0;
