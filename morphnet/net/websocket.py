@@ -38,6 +38,7 @@ from morphnet.errors import PeerError, Refused
 from morphnet.net.sockaddr import host_of
 from morphnet.net.turns import Turns
 from morphnet.wire.messages.relay import MOST_ENVELOPE
+from morphnet.wire.websocket import BINARY, TEXT, head, masked
 
 BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
 MOST_BACKLOG = 1 << 20  # and before it is hung up on
@@ -90,8 +91,6 @@ class Socket(Turns):
     """What both ends are; mixed into Autobahn's protocols. Hashable by identity."""
 
     factory: Any
-    current_frame: Any  # Autobahn's, as the next two
-    control_frame_data: Any
     autoPingPending: bytes | None
 
     owner: Owner
@@ -125,15 +124,21 @@ class Socket(Turns):
         if self._counted(len(text)) > MOST_BACKLOG:
             self.drop("it does not read")
             return
-        self.sendMessage(text, False)  # type: ignore[attr-defined]
+        self._send_frame(TEXT, text)
 
     def send_binary(self, content: bytes) -> bool:
         """Send; False when too much is unread already, and nothing was sent."""
         if not self._open or (self._paused and self._unread + len(content) > BACKLOG):
             return False
         self._counted(len(content))
-        self.sendMessage(content, True)  # type: ignore[attr-defined]
+        self._send_frame(BINARY, content)
         return True
+
+    def _send_frame(self, opcode: int, payload: bytes) -> None:
+        if self.is_server:
+            self.transport.write(head(opcode, len(payload)) + payload)
+        else:
+            self.transport.write(masked(opcode, payload, os.urandom(4)))
 
     @property
     def reads(self) -> bool:
