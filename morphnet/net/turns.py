@@ -12,7 +12,6 @@ Source: figure E8.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from autobahn.websocket.protocol import FrameHeader, WebSocketProtocol
@@ -46,8 +45,8 @@ class Turns:
         """Before the connection is made."""
         self._left = TURN
         self._reader: FrameReader | None = None  # when both have agreed
-        self._events: deque[Event] = deque()  # what it has read, and is to have its turn
-        self._waiting: deque[bytes] = deque()  # what has come behind that
+        self._events: list[Event] = []  # what it has read, and is to have its turn: the next one last
+        self._waiting: list[bytes] = []  # what has come behind that
         self._next_turn: IDelayedCall | None = None
         self._resting: IDelayedCall | None = None
         self._held = False  # whether the transport is asked to wait
@@ -98,11 +97,11 @@ class Turns:
     def take(self, data: bytes) -> None:
         """Bytes have come."""
         if self._next_turn is None and not self._rests:
-            if self._reader is None:
+            if self.state not in _OPEN:
                 self._dataReceived(data)  # type: ignore[attr-defined]  # Autobahn's; its dataReceived only logs
-            else:
-                self._reader.feed(data)
-                self._work()
+                return
+            self._frames().feed(data)
+            self._work()
             return
         self._waiting.append(data)
         if sum(map(len, self._waiting)) > MOST_WAITING:
@@ -112,37 +111,41 @@ class Turns:
 
     def consumeData(self) -> None:
         if self.state in _OPEN:
-            if self._reader is None:
-                self._reader = FrameReader(masks=self.is_server, most=MOST_ENVELOPE)
-                self._reader.feed(self.data)  # what came behind HTTP
-                self.data = b""
             self._work()
             return
         super().consumeData()  # type: ignore[misc]
         if self.state == WebSocketProtocol.STATE_CONNECTING and len(self.data) > MOST_HEADER:
             self.drop("HTTP without end")
 
+    def _frames(self) -> FrameReader:
+        if self._reader is None:
+            self._reader = FrameReader(masks=self.is_server, most=MOST_ENVELOPE)
+            self._reader.feed(self.data)  # what came behind HTTP
+            self.data = b""
+        return self._reader
+
     def _work(self) -> None:
-        reader, steps = self._reader, 1
-        assert reader is not None  # both have agreed
+        reader, steps = self._frames(), 1
         began = reader.used
         while self.state in _OPEN:
             if self._left <= 0 or self._rests:
                 self._yield()
                 break
             if self._events:
-                self._take_event(*self._events.popleft())
+                self._take_event(*self._events.pop())
                 continue
             before = reader.used
             events, frames = reader.take((self._left + 1) // 2)
-            self._events.extend(events)
+            events.reverse()
+            self._events = events
             steps, self._left = steps + 2 * frames, self._left - (reader.used - before) // STEP
             if not frames:
                 if reader.why is not None:
                     self._fail_connection(*reader.why)  # type: ignore[attr-defined]
                 if not self._waiting:
                     break
-                reader.feed(self._waiting.popleft())
+                reader.feed(b"".join(self._waiting))
+                self._waiting.clear()
         self.read(max(reader.used - began, LEAST * steps))
 
     def _take_event(self, opcode: int, payload: bytes) -> None:

@@ -19,7 +19,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
-from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
@@ -48,6 +48,10 @@ BEAT, SILENCE = 20, 15  # seconds between signs of life, and for the answer to o
 HANDSHAKE = 10  # seconds for TLS and HTTP together
 SUBPROTOCOL = "morphnet.relay.1"
 PONG = 10  # opcode, RFC 6455
+_DONE_WITH = frozenset(  # Autobahn's, some KB for each who is there: of HTTP, and for frames that it no longer reads
+    {"http_request_data", "http_response_data", "http_headers", "http_request_params", "utf8validator"}
+)
+_COUNTED_TOGETHER = TrafficStats()  # by Autobahn; nobody asks
 
 
 class Owner(typing.Protocol):
@@ -58,7 +62,7 @@ class Owner(typing.Protocol):
         ...
 
     def opened(self, socket: Socket) -> None:
-        """Both handshakes are done. `end` it if the other side is not to be talked to."""
+        """Both handshakes are done. `end` it if the other side is not to be talked to; `headers` are for now."""
         ...
 
     def text(self, socket: Socket, text: bytes) -> None:
@@ -237,6 +241,10 @@ class Socket(Turns):
 
     def onOpen(self) -> None:
         self.owner.opened(self)
+        if self.is_server:
+            for name in _DONE_WITH & self.__dict__.keys():
+                self.__dict__[name] = None
+            self.trafficStats = _COUNTED_TOGETHER
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self._ending:
