@@ -155,7 +155,7 @@ class Turns:
                 self._cancelAutoPingTimeoutCall()  # type: ignore[attr-defined]  # it lives
             self.onMessage(payload, opcode == BINARY)  # type: ignore[attr-defined]
         else:
-            self.current_frame = FrameHeader(opcode, True, 0, len(payload), None)
+            self.current_frame = FrameHeader(opcode, True, 0, len(payload), "")
             self.control_frame_data = [payload]
             self.processControlFrame()  # type: ignore[attr-defined]
             self.current_frame = None
