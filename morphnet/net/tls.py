@@ -109,7 +109,7 @@ def _bare() -> SSL.Context:
     context.set_session_id(b"morphnet")
     context.set_verify_depth(0)  # our CA signs directly
     # Or OpenSSL sends the CA along: the other end has it, and who only repeats a knock could make more of them with it.
-    context.set_mode(_NO_AUTO_CHAIN)
+    context.set_mode(_NO_AUTO_CHAIN | SSL.MODE_RELEASE_BUFFERS)
     return context
 
 

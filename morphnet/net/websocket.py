@@ -19,7 +19,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
-from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
@@ -38,6 +38,7 @@ from morphnet.errors import PeerError, Refused
 from morphnet.net.sockaddr import host_of
 from morphnet.net.turns import Turns
 from morphnet.wire.messages.relay import MOST_ENVELOPE
+from morphnet.wire.websocket import BINARY, TEXT, head, masked
 
 BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
 MOST_BACKLOG = 1 << 20  # and before it is hung up on
@@ -47,6 +48,10 @@ BEAT, SILENCE = 20, 15  # seconds between signs of life, and for the answer to o
 HANDSHAKE = 10  # seconds for TLS and HTTP together
 SUBPROTOCOL = "morphnet.relay.1"
 PONG = 10  # opcode, RFC 6455
+_DONE_WITH = frozenset(  # Autobahn's, some KB for each who is there: of HTTP, and for frames that it no longer reads
+    {"http_request_data", "http_response_data", "http_headers", "http_request_params", "utf8validator"}
+)
+_COUNTED_TOGETHER = TrafficStats()  # by Autobahn; nobody asks
 
 
 class Owner(typing.Protocol):
@@ -57,7 +62,7 @@ class Owner(typing.Protocol):
         ...
 
     def opened(self, socket: Socket) -> None:
-        """Both handshakes are done. `end` it if the other side is not to be talked to."""
+        """Both handshakes are done. `end` it if the other side is not to be talked to; `headers` are for now."""
         ...
 
     def text(self, socket: Socket, text: bytes) -> None:
@@ -90,8 +95,6 @@ class Socket(Turns):
     """What both ends are; mixed into Autobahn's protocols. Hashable by identity."""
 
     factory: Any
-    current_frame: Any  # Autobahn's, as the next two
-    control_frame_data: Any
     autoPingPending: bytes | None
 
     owner: Owner
@@ -125,15 +128,21 @@ class Socket(Turns):
         if self._counted(len(text)) > MOST_BACKLOG:
             self.drop("it does not read")
             return
-        self.sendMessage(text, False)  # type: ignore[attr-defined]
+        self._send_frame(TEXT, text)
 
     def send_binary(self, content: bytes) -> bool:
         """Send; False when too much is unread already, and nothing was sent."""
         if not self._open or (self._paused and self._unread + len(content) > BACKLOG):
             return False
         self._counted(len(content))
-        self.sendMessage(content, True)  # type: ignore[attr-defined]
+        self._send_frame(BINARY, content)
         return True
+
+    def _send_frame(self, opcode: int, payload: bytes) -> None:
+        if self.is_server:
+            self.transport.write(head(opcode, len(payload)) + payload)
+        else:
+            self.transport.write(masked(opcode, payload, os.urandom(4)))
 
     @property
     def reads(self) -> bool:
@@ -232,6 +241,10 @@ class Socket(Turns):
 
     def onOpen(self) -> None:
         self.owner.opened(self)
+        if self.is_server:
+            for name in _DONE_WITH & self.__dict__.keys():
+                self.__dict__[name] = None
+            self.trafficStats = _COUNTED_TOGETHER
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self._ending:

@@ -92,6 +92,9 @@ _CIPHERS = (
 )
 
 
+unmask: Callable[[View, bytes], bytes] = getattr(_core, "unmask", pure.unmask)  # of WebSockets, see wire/pure.py
+
+
 def _right(core: Core) -> bool:
     """Whether `core` gives the bytes of the pure one, and takes them: a library may not be what its name says."""
     secret, nonce, text = bytes(range(32)), bytes(range(12)), bytes(range(256)) * 9

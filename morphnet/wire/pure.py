@@ -316,3 +316,16 @@ def count_following(layout: Layout, data: View, size: int, gap: int, most: int) 
             ending[length_at : length_at + 2] = (length & 0xFFFF).to_bytes(2, "big")
         count += there[count] == counted_one(bytes(ending), fields, count)
     return count
+
+
+def unmask(payload: View, mask: bytes) -> bytes:
+    """
+    Put the mask of a WebSocket frame on, or take it off.
+
+    :param mask: 4 bytes.
+
+    Source: RFC 6455 section 5.3.
+    """
+    size = len(payload)
+    whole = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
+    return (int.from_bytes(payload, "little") ^ whole).to_bytes(size, "little")

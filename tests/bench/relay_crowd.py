@@ -1,12 +1,15 @@
 """
 Many nodes of one relay in one process: each has its own certificate, name, address and line, from the node's own code.
 
-    python -m tests.bench.relay_crowd PKI_DIR RELAY COUNT
+    python -m tests.bench.relay_crowd PKI_DIR RELAY COUNT [*]
+
+With "*" each wants to know of all the others, and what is told is read once however often it comes: this process is
+all of their machines.
 
 Reads a line for what to do and answers with a line of JSON each:
 
     connect               everybody calls, AT_ONCE at a time: how many are registered, and seconds
-    rest SECONDS          only what an idle node does
+    rest SECONDS          only what an idle node does; of how many others all together have been told
     send SECONDS SIZE N   the first sends the second envelopes of N datagrams of SIZE bytes, as fast as the line takes
 """
 
@@ -17,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +35,7 @@ from morphnet.net.ondevice import Source
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
+from morphnet.roles.signalling import relay_client
 from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import DATAGRAMS, Asked, Drain, Notice, Present, Register, Registered, Renewed, bundle
@@ -39,24 +44,30 @@ from morphnet.wire.messages.revocations import Listing
 reactor = cast(Any, _reactor)
 AT_ONCE = 16
 PATIENCE = 300.0  # seconds until whoever is not registered is given up
+AGAIN = 0.5  # seconds until one that was not let in calls again
 TURN = 0.0  # seconds between two looks whether the line takes more
 BURST = 64  # envelopes in a turn at most
 
 
 class Node:
-    """One of them; only the first two know each other."""
+    """One of them; only the first two know each other, unless it watches others."""
 
-    def __init__(self, number: int, relay: str, tls: ClientTls, crowd: Crowd) -> None:
-        self.number, self._crowd = number, crowd
+    def __init__(self, number: int, relay: str, tls: ClientTls, crowd: Crowd, watch: tuple[str, ...]) -> None:
+        self.number, self._crowd, self._watch = number, crowd, watch
         self.registered_once = False
         source = f"198.18.{number // 250}.{number % 250 + 1}"
         self.client = RelayClient(reactor, tls, Destination(relay, 443, lambda: [Source("", source)]), number, self)
         self.messages = self.bytes = 0
 
     def register(self) -> Register:
-        """Its name, a new instance, and whom to watch: the first two watch each other, the others nobody."""
-        watch = (f"n{1 - self.number}",) if self.number < 2 else ()
-        return Register(f"n{self.number}", os.urandom(8).hex(), watch)
+        """Its name, a new instance, and whom to watch: as it is told, or the first two each other."""
+        watch = self._watch or ((f"n{1 - self.number}",) if self.number < 2 else ())
+        return Register(f"n{self.number}", os.urandom(8).hex(), watch, news=True)
+
+    @property
+    def known(self) -> int:
+        """How many others it has been told of."""
+        return len(self.client.peers) + self.client.unheeded
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         self.registered_once = True
@@ -68,7 +79,7 @@ class Node:
 
     def failed(self, relay: RelayClient, reason: str) -> None:
         print(reason, file=sys.stderr)
-        self._crowd.next()
+        reactor.callLater(AGAIN, self.client.connect)
 
     def lost(self, relay: RelayClient, reason: str) -> None:
         pass
@@ -99,13 +110,15 @@ class Crowd(LineReceiver):
 
     delimiter = b"\n"
 
-    def __init__(self, pki_dir: Path, relay: str, count: int) -> None:
+    def __init__(self, pki_dir: Path, relay: str, count: int, *watch: str) -> None:
         authority, now = load_authority(pki_dir), time.time()
         key = generate_private_key(SECP256R1())  # one for all: only the certificates differ
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        self.nodes = [Node(n, relay, self._tls(authority, key, pem, n, now, relay), self) for n in range(count)]
+        self.nodes = [Node(n, relay, self._tls(authority, key, pem, n, now, relay), self, watch) for n in range(count)]
+        if watch:
+            relay_client.decode = lru_cache(1 << 12)(relay_client.decode)  # type: ignore[attr-defined]
         self._waiting = list(self.nodes)
 
     @staticmethod
@@ -127,7 +140,7 @@ class Crowd(LineReceiver):
                 self.next()
             self._look()
         elif word == "rest":
-            reactor.callLater(float(rest[0]), self.say, rested=True)
+            reactor.callLater(float(rest[0]), self._rested)
         else:
             self._content = bundle(os.urandom(int(rest[1]) * int(rest[2])), int(rest[1]))
             self._ends = time.monotonic() + float(rest[0])
@@ -137,6 +150,9 @@ class Crowd(LineReceiver):
     def say(self, **words: object) -> None:
         """A line of JSON."""
         self.sendLine(json.dumps(words).encode())
+
+    def _rested(self) -> None:
+        self.say(known=sum(node.known for node in self.nodes))
 
     def next(self) -> None:
         """Another one may call."""
@@ -163,5 +179,5 @@ class Crowd(LineReceiver):
 
 
 if __name__ == "__main__":
-    StandardIO(Crowd(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    StandardIO(Crowd(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
     reactor.run()

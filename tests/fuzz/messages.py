@@ -32,6 +32,7 @@ _RELAYED: tuple[relay.RelayMessage, ...] = (
     relay.Register("anna", "01" * 8, ("bert", "*")),
     relay.Present(7, "bert", "02" * 8, ("local 192.0.2.1 7",)),
     relay.Absent(7, "bert"),
+    relay.News((relay.Absent(7, "bert"),), (relay.Present(8, "bert", "02" * 8),)),
     relay.Watch(("carl",)),
     relay.Undelivered(7, True),
 )

@@ -25,6 +25,7 @@ class RemoteMember:
     observed: tuple[str, ...]
     carry: Callable[[bytes, int], bool]  # an envelope with its number, and the sender's number
     received: int = 0  # bytes that were sent to it from here
+    shown: bytes = b""  # what others are told of it, as a text; b"" when that is to be made anew
 
     def present(self) -> Present:
         """What those who watch it are told."""

@@ -53,7 +53,7 @@ class Echo:
         self._counts["echoes"] += 1
         seen, socket = Candidate(SERVER_REFLEXIVE, host, port), asked.socket
         if member.mapped.get(socket) != seen and (socket in member.mapped or len(member.mapped) < MOST_SOCKETS):
-            member.mapped[socket] = seen
+            member.mapped[socket], member.shown = seen, b""
             if self._is_calm(member):
                 self._mapped(member)
         return echo.make_answer(member.echo_id, member.echo_key, asked.transaction, host, port)

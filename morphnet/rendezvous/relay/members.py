@@ -41,8 +41,16 @@ class Line(Protocol):
         """Whether its certificate carries this DNS name or IP address."""
         ...
 
+    @property
+    def reads(self) -> bool:
+        "Whether the other end takes what it is told, as far as anybody knows."
+
     def tell(self, message: RelayMessage) -> None:
         """Send a message."""
+        ...
+
+    def say(self, text: bytes) -> None:
+        """Send a message that is a text already."""
         ...
 
     def hand(self, envelope: bytes) -> bool:
@@ -110,6 +118,8 @@ class Member:
     echo_id: bytes
     echo_key: bytes = field(repr=False)
     notices: bool = False  # whether it knows what a notice is
+    batches: bool = False  # whether it knows what news are
+    shown: bytes = b""  # what others are told of it, as a text; b"" when that is to be made anew
     fresh: Freshness = field(default_factory=lambda: Freshness())
     mapped: dict[int, Candidate] = field(default_factory=dict)  # by the number of its socket
     credit: float = 0.0  # bytes that may be forwarded now

@@ -18,11 +18,11 @@ from morphnet.errors import Refused
 from morphnet.rendezvous.relay.cluster import Alone, AnyMember, Cluster, RemoteMember
 from morphnet.rendezvous.relay.echo import Echo
 from morphnet.rendezvous.relay.members import Line, Member
+from morphnet.rendezvous.relay.telling import Telling
 from morphnet.rendezvous.rivals import Rivals
 from morphnet.wire.echo import ID as ECHO_ID
 from morphnet.wire.messages.relay import (
     EVERYBODY,
-    Absent,
     Drain,
     Notice,
     Register,
@@ -37,8 +37,8 @@ PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one come
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
 SHORTEST_PAUSE = 0.01  # seconds: a timer for every message would cost more than the message
-PORTION = 64  # nodes that one is told of in one go
-TELLING = 2048  # bytes that it is charged for each
+TELLING = 2048  # bytes that one is charged for each node that it is told of because it asks
+TELLING_BATCHED = 256  # the same of one that knows what news are
 UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
 
 
@@ -69,6 +69,7 @@ class Registry:
         self.counts: Counter[str] = Counter()
         self.echo = Echo(clock, self.counts, self._mapped)
         self.rivals = Rivals()  # names that two machines claim
+        self._telling = Telling(clock, self._shown, self.counts)
         self.draining = False
         self._clock, self._entropy = clock, entropy
         self._members: dict[int, Member] = {}
@@ -110,7 +111,7 @@ class Registry:
         if known is not None:
             member.sent, member.received = known.sent, known.received
         line.tell(self._welcome(member))
-        self._introduce(member, list(self._visible(member)))
+        self._introduce(member, self._visible(member))
         self.announce(self.cluster.named(member.network, member.name), member)
         self.cluster.came(member)
 
@@ -127,7 +128,7 @@ class Registry:
         while not number or number in self._members:
             number = self.cluster.number(int.from_bytes(self._entropy(4), "big"))
         member = Member(line, number, said.instance, frozenset(said.watch), self._entropy(ECHO_ID), b"")
-        member.echo_key, member.notices = self._entropy(ECHO_KEY), said.notices
+        member.echo_key, member.notices, member.batches = self._entropy(ECHO_KEY), said.notices, said.news
         member.credit, member.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
         self._members[number] = self._by_line[line] = self._by_name[line.network, line.name] = member
         self.echo.add(member)
@@ -153,15 +154,11 @@ class Registry:
         self._introduce(member, [other for other in self._visible(member) if other not in before])
 
     def _introduce(self, member: Member, others: Sequence[AnyMember]) -> None:
-        """Tell it who is here, if many then not all at once: the others have their turns in between."""
-        if self._by_line.get(member.line) is not member:
-            return
-        for other in others[:PORTION]:
-            if member.wants(other.name) and self._shown(other.network, other.name) is other:
-                member.line.tell(other.present())
-        self.charge(member.line, TELLING * len(others[:PORTION]))
-        if others[PORTION:]:
-            self._clock.callLater(0.0, self._introduce, member, others[PORTION:])
+        """Tell it who is here."""
+        for other in others:
+            self._telling.note(member, other.name, None)
+        self._telling.tell()
+        self.charge(member.line, (TELLING_BATCHED if member.batches else TELLING) * len(others))
 
     def _unwatch(self, member: Member) -> None:
         for name in member.watch:
@@ -177,11 +174,12 @@ class Registry:
             return
         del self._members[member.number], self._by_name[member.network, member.name]
         self.echo.remove(member)
+        self._telling.forget(member)
         self._unwatch(member)
         self.cluster.left(member)
         self.announce(member, self.cluster.named(member.network, member.name))
 
-    def _visible(self, member: Member) -> Iterable[AnyMember]:
+    def _visible(self, member: Member) -> Sequence[AnyMember]:
         """Those of its network that it wants to know of; of a name, rather the one here than one remote."""
         if EVERYBODY in member.watch:
             shown: dict[str, AnyMember] = {each.name: each for each in self.cluster.everybody(member.network)}
@@ -205,14 +203,12 @@ class Registry:
         if somebody is None:
             return
         for watcher in self._watching(somebody):
-            if before is not None and (after is None or after.instance != before.instance):
-                watcher.line.tell(Absent(before.number, before.name))
-            if after is not None:
-                watcher.line.tell(after.present())
+            self._telling.note(watcher, somebody.name, before)
+        self._telling.tell()
 
     def _mapped(self, member: Member) -> None:
         """The echo has learned of a mapping."""
-        self.announce(None, member)
+        self.announce(member, member)
         self.cluster.came(member)
 
     # -- what other relays ask -----------------------------------------------------------------------------------------
@@ -239,6 +235,8 @@ class Registry:
         :raises MalformedFrame: there is nothing in it.
         """
         to = self._members.get(number_of(envelope))
+        if to is not None:
+            self._telling.before(to, sender.name)
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self.counts["dropped_nobody"] += 1
         elif not to.hand(envelope, shown):
@@ -261,6 +259,7 @@ class Registry:
             self._astray(sender, envelope)
             return
         sender.lost = 0
+        self._telling.before(to, sender.name)
         if not to.hand(envelope, sender.number):
             self.counts["dropped_full"] += 1
             return

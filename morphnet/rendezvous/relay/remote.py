@@ -143,7 +143,7 @@ class RemoteMembers:
         elif known.observed == here.observed:
             return
         else:
-            known.observed = here.observed
+            known.observed, known.shown = here.observed, b""
         after = self.named(here.network, here.name)
         if ours is None and (after is not before or after is known):
             self._local.announce(before, after)

@@ -194,7 +194,7 @@ class Relays:
         """Who we are."""
         ours = self._around.ourselves
         watch = (EVERYBODY,) if EVERYBODY in ours.wanted else ours.wanted[:MOST_WATCHED]
-        return Register(ours.name, ours.instance, watch, revocations=self._lists.number, notices=True)
+        return Register(ours.name, ours.instance, watch, revocations=self._lists.number, notices=True, news=True)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """A line is up."""

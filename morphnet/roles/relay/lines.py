@@ -67,9 +67,18 @@ class RelayLine:
             self._certificate = x509.load_pem_x509_certificate(self.peer.pem.encode())
         return carries(self._certificate, host)
 
+    @property
+    def reads(self) -> bool:
+        """Whether the other end takes what it is told, as far as the kernel tells."""
+        return self.socket.reads
+
     def tell(self, message: RelayMessage) -> None:
         """Send a message."""
-        self.socket.send_text(encode(message))
+        self.say(encode(message))
+
+    def say(self, text: bytes) -> None:
+        """Send a message that is a text already."""
+        self.socket.send_text(text)
 
     def hand(self, envelope: bytes) -> bool:
         """Send an envelope; False when the line is full, or half of what waits there is of the same sender."""

@@ -29,6 +29,7 @@ from morphnet.wire.messages.relay import (
     Absent,
     Asked,
     Drain,
+    News,
     Notice,
     Present,
     Register,
@@ -230,25 +231,36 @@ class RelayClient:
 
     def _told(self, message: RelayMessage) -> None:
         match message:
+            case News():
+                for gone in message.gone:
+                    self._left(gone)
+                for here in message.here:
+                    self._came(here)
             case Present():
-                known = self.peers.get(message.name)
-                if known is None and len(self.peers) >= MOST_PEERS:
-                    self.unheeded += 1
-                    return
-                if known is not None:
-                    self._names.pop(known.number, None)
-                self.peers[message.name], self._names[message.number] = message, message.name
-                self._listener.present(self, message)
+                self._came(message)
             case Absent():
-                if self._names.pop(message.number, None) is not None:
-                    self.peers.pop(message.name, None)
-                    self._listener.absent(self, message.name)
+                self._left(message)
             case Undelivered():
                 self.refused += 1
             case Drain() | Renewed() | Notice() | Asked() | Revocations() | PartsWanted() | RevokedPart():
                 self._listener.said(self, message)
             case _:
                 raise MalformedFrame(f"{message.type} out of place")
+
+    def _came(self, message: Present) -> None:
+        known = self.peers.get(message.name)
+        if known is None and len(self.peers) >= MOST_PEERS:
+            self.unheeded += 1
+            return
+        if known is not None:
+            self._names.pop(known.number, None)
+        self.peers[message.name], self._names[message.number] = message, message.name
+        self._listener.present(self, message)
+
+    def _left(self, message: Absent) -> None:
+        if self._names.pop(message.number, None) is not None:
+            self.peers.pop(message.name, None)
+            self._listener.absent(self, message.name)
 
     def binary(self, socket: Socket, content: bytes) -> None:
         """:raises MalformedFrame: it is no envelope."""

@@ -4,6 +4,7 @@
 #include "masking.h"
 #include "rows.h"
 #include "tun.h"
+#include "unmask.h"
 
 PyObject *Forged;
 
@@ -23,6 +24,7 @@ static PyMethodDef functions[] = {
     {"mask_on", mask_on, METH_VARARGS, NULL},
     {"mask_undress", mask_off, METH_VARARGS, NULL},
     {"mask_take", mask_take, METH_VARARGS, NULL},
+    {"unmask", unmask, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Generic, NoReturn, Protocol, TypeVar, get_type_hints
 
 from morphnet.errors import BugError, MalformedFrame
@@ -35,6 +36,37 @@ class _Layout(Generic[M]):
     build: type[M]
     fields: dict[str, Field]
     required: frozenset[str]
+
+    def write(self, message: M) -> dict[str, object]:
+        """
+        Its fields as JSON has them.
+
+        :raises ValueError: one is out of its range.
+        """
+        values: dict[str, object] = {}
+        for name, check in self.fields.items():
+            try:
+                values[name] = check.read(getattr(message, name))
+            except ValueError as trouble:
+                raise ValueError(f"{name}: {trouble}") from None
+        return values
+
+    def read(self, read: dict[str, object]) -> M:
+        """
+        The message that has these fields.
+
+        :raises ValueError: one is missing, of a wrong type or out of its range.
+        """
+        if missing := self.required - read.keys():
+            raise ValueError(f"without {min(missing)}")
+        values: dict[str, object] = {}
+        for name, check in self.fields.items():
+            if name in read:
+                try:
+                    values[name] = check.read(read[name])
+                except ValueError as trouble:
+                    raise ValueError(f"{name}: {trouble}") from None
+        return self.build(**values)
 
 
 def _layout(build: type[M]) -> _Layout[M]:
@@ -61,6 +93,33 @@ _READER = json.JSONDecoder(parse_constant=_not_a_number)  # made once: `json.loa
 _WRITER = json.JSONEncoder(separators=(",", ":"))
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A list of at most `most` objects, each with the fields of `build`; a "type" in them means nothing."""
+
+    build: type[Message]
+    most: int
+
+    def read(self, value: object) -> tuple[object, ...]:
+        """Objects as we keep them; of those, as JSON has them. Raises ValueError."""
+        if not isinstance(value, list | tuple):
+            raise ValueError("not a list")
+        if len(value) > self.most:
+            raise ValueError(f"more than {self.most} in the list")
+        layout = _layout_of(self.build)
+        return tuple(layout.write(one) if isinstance(one, self.build) else _one_of(layout, one) for one in value)
+
+
+_layout_of = cache(_layout)
+
+
+def _one_of(layout: _Layout[Message], value: object) -> Message:
+    """:raises ValueError: it is none."""
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return layout.read(value)
+
+
 class Catalogue(Generic[M]):
     """
     The messages of one protocol.
@@ -81,12 +140,10 @@ class Catalogue(Generic[M]):
         :raises BugError: a field is out of its range, or the message too long.
         """
         layout = self._layouts[message.type]
-        values: dict[str, object] = {"type": message.type}
-        for name, check in layout.fields.items():
-            try:
-                values[name] = check.read(getattr(message, name))
-            except ValueError as trouble:
-                raise BugError(f"{message.type}: {name}: {trouble}") from None
+        try:
+            values = {"type": message.type, **layout.write(message)}
+        except ValueError as trouble:
+            raise BugError(f"{message.type}: {trouble}") from None
         body = _WRITER.encode(values).encode("ascii")
         if len(body) > self._limit:
             raise BugError(f"{message.type} of {len(body)} bytes")
@@ -110,13 +167,7 @@ class Catalogue(Generic[M]):
         layout = self._layouts.get(kind) if isinstance(kind, str) else None
         if layout is None:
             raise MalformedFrame("message of unknown type")
-        if missing := layout.required - read.keys():
-            raise MalformedFrame(f"{kind} without {min(missing)}")
-        values: dict[str, object] = {}
-        for name, check in layout.fields.items():
-            if name in read:
-                try:
-                    values[name] = check.read(read[name])
-                except ValueError as trouble:
-                    raise MalformedFrame(f"{kind}: {name}: {trouble}") from None
-        return layout.build(**values)
+        try:
+            return layout.read(read)
+        except ValueError as trouble:
+            raise MalformedFrame(f"{kind}: {trouble}") from None

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from morphnet.errors import MalformedFrame
+from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.fields import Real, Several, Text, Truth, Whole
-from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.codec import Catalogue, Entries
 from morphnet.wire.messages.control import Name, Pem, PemOrNothing, Phrase
 from morphnet.wire.messages.revocations import BEFORE, Listing, ListNumber, PartsWanted, Revocations, RevokedPart
 
 VERSION = 1
 LIMIT = 1 << 16  # bytes of one text
 MOST_WATCHED = 256  # names that one node may watch
+MOST_NEWS = 256  # nodes that one `news` tells of, gone or here
 EVERYBODY = "*"
 MOST_ENVELOPE = 4 + (1 << 16) + 64  # bytes: a number, a kind, and a whole run of datagrams
 _NUMBER = struct.Struct("!I")
@@ -55,6 +57,7 @@ class Register:
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
     notices: Annotated[bool, Truth()] = False  # whether it knows what a notice is
     passages: Annotated[bool, Truth()] = False  # of a server: whether it comes to meet a client when it is asked
+    news: Annotated[bool, Truth()] = False  # whether it knows what news are
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,15 @@ class Absent:
     type: ClassVar[str] = "absent"
     number: Number
     name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Several at once, for a node that has said it knows what that is: first who is gone, then who is here."""
+
+    type: ClassVar[str] = "news"
+    gone: Annotated[tuple[Absent, ...], Entries(Absent, MOST_NEWS)] = ()
+    here: Annotated[tuple[Present, ...], Entries(Present, MOST_NEWS)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +206,7 @@ RelayMessage = (
     | Watch
     | Present
     | Absent
+    | News
     | Drain
     | Renew
     | Renewed
@@ -209,7 +222,7 @@ _LISTING = (Revocations, PartsWanted, RevokedPart)
 _PASSAGES = (Reach, Asked, Meet, Joined)
 _MESSAGES = Catalogue[RelayMessage](
     (
-        *(Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Notice, Undelivered),
+        *(Register, Registered, TurnedAway, Watch, Present, Absent, News, Drain, Renew, Renewed, Notice, Undelivered),
         *_PASSAGES,
         *_LISTING,
     ),
@@ -233,6 +246,18 @@ def decode(text: bytes) -> RelayMessage:
     :raises MalformedFrame: it is none of ours.
     """
     return _MESSAGES.decode(text)
+
+
+def encode_news(gone: Sequence[bytes], here: Sequence[bytes]) -> bytes:
+    """
+    A News of texts that say `absent` and `present` each: they are made once, however many are told.
+
+    :raises BugError: that is too much for one.
+    """
+    text = b"".join((b'{"type":"news","gone":[', b",".join(gone), b'],"here":[', b",".join(here), b"]}"))
+    if len(text) > LIMIT or max(len(gone), len(here)) > MOST_NEWS:
+        raise BugError(f"news of {len(text)} bytes")
+    return text
 
 
 # -- envelopes --------------------------------------------------------------------------------------------------------

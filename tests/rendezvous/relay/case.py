@@ -12,9 +12,11 @@ from morphnet.rendezvous.relay.registry import Registry, Terms
 from morphnet.wire.candidates import LINE, Candidate
 from morphnet.wire.messages.relay import (
     DATAGRAMS,
+    News,
     Register,
     RelayMessage,
     address,
+    decode,
     encode,
 )
 
@@ -30,7 +32,7 @@ class FakeLine:
         self.observed = Candidate(LINE, host, 50000)
         self.told: list[RelayMessage] = []
         self.handed: list[bytes] = []
-        self.full = False
+        self.full, self.reads, self.texts = False, True, 0
         self.proofs: list[float] = []
         self.pauses: list[float] = []
         self.ended = ""
@@ -42,6 +44,12 @@ class FakeLine:
         """Keep it, if it can be encoded."""
         encode(message)  # raises when it could not be sent
         self.told.append(message)
+
+    def say(self, text: bytes) -> None:
+        """Keep what it says: each of several by itself, as it counts for a node."""
+        message = decode(text)
+        self.texts += 1
+        self.told += [*message.gone, *message.here] if isinstance(message, News) else [message]
 
     def hand(self, envelope: bytes) -> bool:
         """Keep it, unless the line is full."""

@@ -86,7 +86,7 @@ class CatalogueTests(SynchronousTestCase):
             (b"{}", "message of unknown type"),
             (b'{"type":["tell"]}', "message of unknown type"),
             (b'{"type":"shout"}', "message of unknown type"),
-            (b'{"type":"tell"}', "tell without much"),
+            (b'{"type":"tell"}', "tell: without much"),
             (b'{"type":"tell","much":10}', "tell: much: not in 0 .. 9"),
             (b'{"type":"tell","much":true}', "tell: much: not a whole number"),
             (b'{"type":"tell","much":1}'.ljust(65), "message of 65 bytes"),

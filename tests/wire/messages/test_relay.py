@@ -25,6 +25,7 @@ from morphnet.wire.messages.relay import (
     Drain,
     Joined,
     Meet,
+    News,
     Notice,
     Present,
     Reach,
@@ -51,7 +52,7 @@ REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
 REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)
 ALL: dict[RelayMessage, bytes] = {
     REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1,'
-    b'"revocations":-1,"notices":false,"passages":false}',
+    b'"revocations":-1,"notices":false,"passages":false,"news":false}',
     Notice("was one cloned?"): b'{"type":"notice","reason":"was one cloned?"}',
     REGISTERED: b'{"type":"registered","number":7,"observed":["line 203.0.113.9 50000"],"echo_port":3478,'
     b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true,"revocations":-1}',
@@ -60,6 +61,8 @@ ALL: dict[RelayMessage, bytes] = {
     Present(8, "phone", "fedcba9876543210", ("observed 2001:db8::9 1",)): b'{"type":"present","number":8,'
     b'"name":"phone","instance":"fedcba9876543210","observed":["observed 2001:db8::9 1"]}',
     Absent(8, "phone"): b'{"type":"absent","number":8,"name":"phone"}',
+    News((Absent(8, "phone"),), (Present(9, "phone", "fedcba9876543210"),)): b'{"type":"news","gone":[{"number":8,'
+    b'"name":"phone"}],"here":[{"number":9,"name":"phone","instance":"fedcba9876543210","observed":[]}]}',
     Drain(5.0, "update"): b'{"type":"drain","seconds":5.0,"reason":"update"}',
     Revocations("PEM"): b'{"type":"revocations","crl":"PEM"}',
     Renew("CSR", "PEM"): b'{"type":"renew","csr":"CSR","certificate":"PEM"}',
