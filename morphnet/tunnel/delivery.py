@@ -18,6 +18,7 @@ from morphnet.tunnel.rtt import RttEstimate
 from morphnet.wire.frames import Ack
 
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
+SHORTER = 2  # times that what proves to be too long is sent once more than REPAIRS: the path takes less, and less again
 AWAITED = 15.0  # seconds for which somebody may wait for what was lost
 
 
@@ -180,7 +181,7 @@ class Delivery:
         :param lost: what nothing else is to become of.
         """
         awaited = [each for each in lost if each.run and now - each.born <= AWAITED]
-        known = [each for each in awaited if each.size > self._mtu.proven and each.again < REPAIRS]
+        known = [each for each in awaited if each.size > self._mtu.proven and each.again < REPAIRS + SHORTER]
         doubtful = [each for each in awaited if self._mtu.suspects(each.size, each.at)]
         self.recovery.spilt += [each for each in doubtful if each not in known][-REMEMBERED:]
         return known

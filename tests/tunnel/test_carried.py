@@ -38,11 +38,12 @@ class CarriedTests(SynchronousTestCase):
             self.assertEqual({(each.carry, len(each.data)) for each in came}, {(7, 1400)})
 
     def test_narrow(self) -> None:
-        """Full datagrams, 100 a second each way, while both links begin to swallow what is large: all come."""
-        for rtt in (0.002, 0.01):
+        """What a path takes whole, 100 a second each way, while both links begin to swallow what is large: all come."""
+        for rtt in (0.002, 0.011, 0.06):
             scene = Scene([way(rtt, 20), way(1.5 * rtt, 20)], settle=4.0)
             for up in (True, False):
-                self.numbered(scene, 400, 0.01, up=up)
+                self.numbered(scene, 400, 0.01, up=up, size=1363)
+            self.assertLess(1363 + 44, min(path.mtu.proven for path in scene.client_session.paths.values()))
             scene.run(1)
             for link in (link for pair in scene.links for link in pair):
                 link.mtu = 1252
