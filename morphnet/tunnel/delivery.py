@@ -18,6 +18,8 @@ from morphnet.tunnel.rtt import RttEstimate
 from morphnet.wire.frames import Ack
 
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
+DOUBTED = 0.3  # seconds, and two RTTs, for which what may be too long waits for others to tell
+SHORTER = 2  # times that what proves to be too long is sent once more than REPAIRS: the path takes less, and less again
 AWAITED = 15.0  # seconds for which somebody may wait for what was lost
 
 
@@ -176,12 +178,16 @@ class Delivery:
         """
         What the path carries no more, as is known by now: it was never a question of room, and goes again in pieces.
 
-        What may turn out to be so is kept until it is known, or nobody waits for it any more.
+        What may turn out to be so is kept until it is known, or nobody waits for it any more; where nothing passes that
+        would tell, it goes again as it is after a while.
         :param lost: what nothing else is to become of.
         """
         awaited = [each for each in lost if each.run and now - each.born <= AWAITED]
-        known = [each for each in awaited if each.size > self._mtu.proven and each.again < REPAIRS]
         doubtful = [each for each in awaited if self._mtu.suspects(each.size, each.at)]
+        enough = DOUBTED + 2 * (self._rtt.smoothed or 0.0)
+        stale = [each for each in doubtful if now - each.at > enough]
+        known = [each for each in awaited if each.size > self._mtu.proven or each in stale]
+        known = [each for each in known if each.again < REPAIRS + SHORTER]
         self.recovery.spilt += [each for each in doubtful if each not in known][-REMEMBERED:]
         return known
 

@@ -53,6 +53,7 @@ class Liveness:
         self.falls = 0  # times that it fell silent soon after it had come back
         self.shunned_until = now  # a silent path is not used before, unless there is no other
         self.renewed = False  # whether that was done in this silence
+        self.rhythm = 1.0  # share of the usual time after which it shows next that it is there
         self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
 
     @property

@@ -27,6 +27,7 @@ FLOOR = 512  # what is sent by a path that does not even carry BASE
 DOUBTS = 2  # probes of BASE that vanish before it is believed that not even that passes
 DOUBT_PATIENCE = 0.15  # seconds for the answer to one, or one RTT and a half
 DOUBT_AGAIN = 1.0  # seconds between probes of BASE afterwards
+SETTLING = 1.0  # seconds after less was found to pass in which what waits there waits for that reason
 RAISE_AFTER = 600.0  # seconds after which a lowered size is tried again
 
 
@@ -45,6 +46,7 @@ class MtuSearch:
         self._halving = False
         self._doubted = False  # large datagrams vanish: whether BASE still passes is being found out
         self.crippled = False  # it does not: little passes here
+        self._shrank_at = float("-inf")  # when that was seen last
 
     def _candidates(self) -> list[int]:
         sizes = {self.ceiling, *(size for size in LADDER if size < self.ceiling)}
@@ -146,6 +148,10 @@ class MtuSearch:
         """Bytes of what may arrive where the proven size does not."""
         return BASE if self.proven > BASE else FLOOR
 
+    def shrinks(self, now: float) -> bool:
+        """Whether it was seen of late that less passes than before."""
+        return now - self._shrank_at < SETTLING
+
     def suspects(self, size: int, sent_at: float) -> bool:
         """Whether one of that size that was lost may have been too long, though that is not believed yet."""
         return size > self._small() and sent_at > self._passed_at and not self._doubted
@@ -157,7 +163,7 @@ class MtuSearch:
         self._lost_large += 1
         if self._lost_large < BLACK_HOLE:
             return False
-        given_up, self._lost_large, self._doubted = self.proven > BASE, 0, True
+        given_up, self._lost_large, self._doubted, self._shrank_at = self.proven > BASE, 0, True, now
         self.proven = min(BASE, self.proven)
         self._sizes, self._tries, self._probe, self._due_at = self._candidates(), 0, None, now
         self._settled_at, self._halving = None, False

@@ -276,7 +276,7 @@ class Outbound:
         if not self.egress or not any(path.pacer.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
         waited, rate = now - self._moved_at, max([path.pacer.window.rate(now) for path in paths])
-        if waited > STALL and (not rate or waited * rate > QUANTUM):
+        if (waited > STALL and (not rate or waited * rate > QUANTUM)) or any(path.mtu.shrinks(now) for path in paths):
             self.egress.renew(now)
         self._moved_at = now
         blocked: set[int] = set()

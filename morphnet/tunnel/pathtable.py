@@ -154,6 +154,10 @@ class PathTable:
         else:
             path.wear(shape, self._shared.entropy(1)[0] % (SPARE + 1) if shape is not None else 0)
 
+    def draw_rhythm(self, path: Path) -> None:
+        """When an idle path shows next that it is there: what is dressed is no clock, by which it would be known."""
+        path.life.rhythm = 1.0 - self._shared.entropy(1)[0] / 1024 if path.shape is not None else 1.0
+
     def _make(self, path_id: int, door: int, remote: Endpoint, now: float) -> Path:
         path = self.by_id[path_id] = Path(path_id, door, remote, self._ceiling, now, self._shared.lateness)
         path.treat(self._terms.get(path_id, self._otherwise))

@@ -75,6 +75,7 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         session.outbound.send_frames(
             path, ControlPacket([Ping(), *session.roaming.observed(path)], asks=True), now, effects
         )
+        session.table.draw_rhythm(path)
     size = path.mtu.due(now) if not path.terms.metered or _carries(session, path) else 0
     if size:
         path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
@@ -86,10 +87,10 @@ def _beat_at(session: Session, path: Path) -> float:
     """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
     beat = max(SPARSE, session.heartbeat) if path.terms.metered else session.heartbeat
     if path.life.state is State.STANDBY and not path.terms.metered:  # nothing else may tell that it has become sound
-        return path.delivery.asked_at + min(STANDBY_BEAT, beat)
+        return path.delivery.asked_at + min(STANDBY_BEAT, beat) * path.life.rhythm
     if session.part is Part.CALLED:
-        return max(path.delivery.asked_at, path.received.heard_at) + beat
-    return path.delivery.asked_at + beat
+        return max(path.delivery.asked_at, path.received.heard_at) + beat * path.life.rhythm
+    return path.delivery.asked_at + beat * path.life.rhythm
 
 
 def _carries(session: Session, path: Path) -> bool:

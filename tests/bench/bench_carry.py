@@ -1,13 +1,13 @@
 """
 What it costs Debian's wireguard-go to be carried: throughput beside bare wireguard-go, and over two uplinks.
 
-    python -m tests.bench.bench_carry [path uplinks rekey] [--rounds 3] [--seconds 4]
+    python -m tests.bench.bench_carry [path uplinks rekey] [--rounds 3] [--seconds 4] [--rate 20]
 
 `path` is one cable as fast as the machine, both tunnels in turn: what it costs of a processor. `uplinks` is links of 20
-Mbit/s (RTT 20 and 30 ms): one, and both beside the sum of what the bare one gets on each. `rekey` counts the handshakes
-of WireGuard, which makes one every 120 s, in 150 s of echoes: bare on one link that is left alone, and carried by two
-that are cut, swallow everything, change their address and forget their NAT in turn, while morph-server is started anew.
-It is only run when it is asked for.
+Mbit/s, or as many as are asked for (RTT 20 and 30 ms): one, and both beside the sum of what the bare one gets on each.
+`rekey` counts the handshakes of WireGuard, which makes one every 120 s, in 150 s of echoes: bare on one link that is
+left alone, and carried by two that are cut, swallow everything, change their address and forget their NAT in turn,
+while morph-server is started anew. It is only run when it is asked for.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LISTEN, SERVICE = 51821, 51820  # UDP ports
 WRAPPED_MTU = 1500 - OVERHEAD  # as `morphnet wrap` has it
 BARE, CARRIED, FULL = "wireguard-go", "wireguard-go, carried", f"wireguard-go, carried, MTU {MTU}"
 WANTED = 0.9  # of bare wireguard-go
-RATE = 20e6  # bit/s
+RATE = 20.0  # Mbit/s of a link
 WATCHED = 150.0  # seconds: REKEY_AFTER_TIME is 120
 SHAKEN_EVERY = 12.0  # seconds
 IN_HAND = 2  # echoes: what a restart of the server may cost
@@ -114,8 +114,8 @@ class Carried(Bonded):
         self.inner_client = INNER["client"]
 
 
-def _links() -> list[Uplink]:
-    return [Uplink.like(delay, RATE) for delay in (0.010, 0.015)]
+def _links(rate: float) -> list[Uplink]:
+    return [Uplink.like(delay, rate * 1e6) for delay in (0.010, 0.015)]
 
 
 def _goodput(tunnel: Bonded, direction: str, seconds: float) -> float:
@@ -128,15 +128,16 @@ def uplinks(options: Options) -> Iterator[Measured]:
     """One link, and two beside the sum of what each gives the bare one."""
     seconds = max(10.0, options.seconds)
     alone = {direction: list[float]() for direction in DIRECTIONS}
-    for link in _links():
+    for link in _links(options.rate):
         with Bare([link]) as tunnel:
             for direction in DIRECTIONS:
                 alone[direction].append(_goodput(tunnel, direction, seconds))
     for count, name in ((1, "one uplink"), (2, "two uplinks")):
-        with Carried(_links()[:count]) as tunnel:
+        with Carried(_links(options.rate)[:count]) as tunnel:
             for direction in DIRECTIONS:
                 value, beside = _goodput(tunnel, direction, seconds), sum(alone[direction][:count])
-                case, wanted = f"{CARRIED}: 4 TCP {direction}, {name}", round(WANTED * beside, 1)
+                case = f"{CARRIED}: 4 TCP {direction}, {name} of {options.rate:g}"
+                wanted = round(WANTED * beside, 1)
                 rival = BARE if count == 1 else f"{BARE}, sum of both"
                 yield Measured("carry", case, round(value, 1), "Mbit/s", wanted, "more", rival, round(beside, 1))
 
@@ -182,7 +183,7 @@ def handshakes(tunnel: Bare | Carried, events: Iterator[None]) -> tuple[int, int
 
 def rekey(options: Options) -> Iterator[Measured]:
     """Its handshakes, whatever happens to the links."""
-    bare, tunnel = Bare(_links()[:1]), Carried(_links())
+    bare, tunnel = Bare(_links(RATE)[:1]), Carried(_links(RATE))
     with bare, tunnel, ThreadPoolExecutor(1) as beside:
         undisturbed = beside.submit(handshakes, bare, iter(()))
         count, happened, lost = handshakes(tunnel, shaken(tunnel))
@@ -201,6 +202,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="WHAT", help=", ".join(RUNS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each load of TCP")
+    parser.add_argument("--rate", type=float, default=RATE, help="Mbit/s of each link of `uplinks`")
     options = parser.parse_args()
     unfit = why_not() or lacking("wireguard-go", "wg")
     if unfit:

@@ -5,9 +5,9 @@ What shapes cost, in one process and without a lab: two data planes that talk ov
 
 One TCP stream in super packets, as a TUN gives them, goes from one to the other in each shape in turn, again and again;
 what counts is the processor time of all of it, the kernel's included, beside that of plain right before: others use the
-machine too, and whatever they do to a round they do to its neighbour; the middle one of all these shares is told. TUN
-devices, the reactor and the TCP of who sends are not in it, so that what a shape adds weighs more here than in
-`bench_speed shapes`.
+machine too, and whatever they do to a round they do to its neighbour; the middle one of all these shares is told. What
+is freed is kept, as our processes keep it. TUN devices, the reactor and the TCP of who sends are not in it, so that
+what a shape adds weighs more here than in `bench_speed shapes`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from morphnet.config.roles import Tuning
 from morphnet.config.shapes import SHAPES
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
+from morphnet.roles.process.resources import settle_memory
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
@@ -169,6 +170,7 @@ def main() -> int:
     parser.add_argument("--packets", type=int, default=40, help="super packets of each round and shape")
     options = parser.parse_args()
     print(f"bench_dressed: {CORE.name}", file=sys.stderr)
+    settle_memory()
     found, broken = shapes(options), 0
     plain = found["plain"]
     for shape, least in OF_PLAIN.items():

@@ -38,12 +38,15 @@ class CarriedTests(SynchronousTestCase):
             self.assertEqual({(each.carry, len(each.data)) for each in came}, {(7, 1400)})
 
     def test_narrow(self) -> None:
-        """Full datagrams, 100 a second each way, while both links begin to swallow what is large: all come."""
-        for rtt in (0.002, 0.01):
-            scene = Scene([way(rtt, 20), way(1.5 * rtt, 20)], settle=4.0)
+        """What a path takes whole, 100 a second each way, while both links begin to swallow what is large: all come."""
+        ways = [(rtt, 1.5 * rtt, 0.0, 1.0) for rtt in (0.002, 0.011, 0.06)]
+        ways.append((0.02, 0.06, 0.002, 0.111))  # a single one is lost by the far way
+        for near, far, jitter, after in ways:
+            scene = Scene([way(near, 20, jitter=jitter), way(far, 20, jitter=jitter)], settle=4.0)
             for up in (True, False):
-                self.numbered(scene, 400, 0.01, up=up)
-            scene.run(1)
+                self.numbered(scene, 400, 0.01, up=up, size=1363)
+            self.assertLess(1363 + 44, min(path.mtu.proven for path in scene.client_session.paths.values()))
+            scene.run(after)
             for link in (link for pair in scene.links for link in pair):
                 link.mtu = 1252
             scene.run(6)

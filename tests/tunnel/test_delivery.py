@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.delivery import AWAITED, MAX_FLIGHTS, Delivery
+from morphnet.tunnel.delivery import AWAITED, DOUBTED, MAX_FLIGHTS, SHORTER, Delivery
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import BLACK_HOLE, MtuSearch
 from morphnet.tunnel.recovery import REPAIRS
@@ -87,33 +87,40 @@ class DeliveryTests(SynchronousTestCase):
             mtu.trust()
             delivery = Delivery(RttEstimate(), mtu)
             for number in range(BLACK_HOLE):
-                flight = delivery.sent(1, large, large, float(number), asks=True)
+                now = 0.01 * number
+                flight = delivery.sent(1, large, large, now, asks=True)
                 assert flight is not None
                 flight.run = Run(b"", bytes(large), large, 0, 1)
                 lost.append(flight)
-                mtu.lost(large, flight.at, float(number))
+                mtu.lost(large, flight.at, now)
                 if number + 1 < BLACK_HOLE:
-                    self.assertEqual(delivery.too_long([*delivery.take_spilt(), flight], float(number)), [])
+                    self.assertEqual(delivery.too_long([*delivery.take_spilt(), flight], now), [])
                     self.assertEqual(delivery.recovery.spilt, lost)
                 if passes and number == BLACK_HOLE - 2:
-                    mtu.delivered(large, number + 0.5)
+                    mtu.delivered(large, now + 0.005)
             wanted = [] if passes else lost
-            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]], float(BLACK_HOLE)), wanted)
+            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]], 0.1), wanted)
             self.assertEqual(delivery.recovery.spilt, lost[-1:] if passes else [])
-            lost[0].again = REPAIRS
-            self.assertEqual(delivery.too_long(lost, float(BLACK_HOLE)), wanted[1:])
+            for again, left in ((REPAIRS, wanted), (REPAIRS + SHORTER, wanted[1:])):
+                lost[0].again = again  # it was lost as often before anybody knew why
+                self.assertEqual(delivery.too_long(lost, 0.1), left)
 
     def test_nobody_waits(self) -> None:
-        """What nothing has told of for long is kept no more: another path would carry it minutes later."""
+        """What nothing tells of goes again after a while, a few times; in the end it would come too late anyway."""
         mtu = MtuSearch(1440)
         mtu.trust()
         delivery = Delivery(RttEstimate(), mtu)
         delivery.sent(1, 1440, 1440, 1.0, asks=True)
         flight = delivery.flights.popleft()
         flight.run = Run(b"", bytes(1440), 1440, 0, 1)
-        for now, kept in ((1.0 + AWAITED, [flight]), (1.1 + AWAITED, [])):
-            self.assertEqual(delivery.too_long([flight], now), [])
-            self.assertEqual(delivery.take_spilt(), kept)
+        for again, now, goes, kept in (
+            (0, 0.9 + DOUBTED, [], [flight]),
+            (0, 1.1 + DOUBTED, [flight], []),
+            (REPAIRS + SHORTER, 1.0 + AWAITED, [], [flight]),
+            (0, 1.1 + AWAITED, [], []),
+        ):
+            flight.again = again
+            self.assertEqual((delivery.too_long([flight], now), delivery.take_spilt()), (goes, kept), now)
 
     def test_expired(self) -> None:
         """

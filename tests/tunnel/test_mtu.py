@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.mtu import BASE, BLACK_HOLE, LADDER, RAISE_AFTER, MtuSearch
+from morphnet.tunnel.mtu import BASE, BLACK_HOLE, LADDER, RAISE_AFTER, SETTLING, MtuSearch
 
 
 def search(mtu: MtuSearch, true: int, now: float) -> tuple[float, int]:
@@ -50,7 +50,9 @@ class MtuTests(SynchronousTestCase):
         mtu.delivered(1466, 0.5)
         for _ in range(BLACK_HOLE - 1):
             self.assertFalse(mtu.lost(1466, 1.0, 1.0))
+        self.assertFalse(mtu.shrinks(1.0))
         self.assertTrue(mtu.lost(1466, 1.0, 1.0))
+        self.assertEqual((mtu.shrinks(1.0), mtu.shrinks(1.0 + SETTLING)), (True, False))
         self.assertEqual(mtu.proven, BASE)
         search(mtu, 1280, 1.0)
         self.assertEqual(mtu.proven, 1252)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +10,7 @@ from morphnet.tunnel.path import State
 from morphnet.tunnel.timers import LATE, excuse
 from tests.simulation import packet
 from tests.tunnel.scenes import Scene, way
+from tests.tunnel.test_wardrobe import Masks
 
 RTTS = ((0.02, 0.06), (0.05, 0.3))  # seconds, of the two uplinks
 
@@ -213,3 +214,23 @@ class LateTimerTests(SynchronousTestCase):
             delivery.overdue_at = scene.now
             excuse(scene.server_session, late, scene.now)
             self.assertAlmostEqual(delivery.overdue_at, scene.now + waits)
+
+    def test_no_clock(self) -> None:
+        """An idle path that is dressed shows at no regular times that it is there; a plain one does."""
+        for dressed in (True, False):
+            scene = Masks([way(0.02)])
+            scene.wear(dressed=dressed)
+            (path,) = scene.client_session.paths.values()
+            scene.run(10)
+            told = {path.delivery.asked_at}
+            for _ in range(200):
+                scene.run(0.5)
+                told.add(path.delivery.asked_at)
+            at = sorted(told)
+            gaps = {round(later - earlier, 3) for earlier, later in pairwise(at)}
+            usual = scene.client_session.heartbeat
+            if dressed:
+                self.assertGreater(len(gaps), len(at) // 2)
+                self.assertTrue(0.74 * usual < min(gaps) < max(gaps) <= usual, gaps)
+            else:
+                self.assertEqual(gaps, {usual})

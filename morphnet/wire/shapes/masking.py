@@ -28,6 +28,7 @@ BLOCK = 16  # bytes of a sample, and of what the cipher makes of it
 MOST_FRONT, MOST_BLOCKS, MOST_PADDING, MOST_BEFORE = 64, 24, 255, 32
 SHOWN_ID = 8  # bytes that every datagram starts with once it is undressed, and by which it is known
 _SHORTS = bytes(range(0x40, 0x80))  # high bits 01
+_NUMBERED = [bytes(byte ^ block for byte in range(256)) for block in range(MOST_BLOCKS)]  # tables of bytes.translate
 DRAWN = 0x1F  # bits of the first byte of `before` that are masked
 MOST_DATAGRAM = 65535  # bytes
 
@@ -64,13 +65,11 @@ def spread(found: list[bytes], blocks: int) -> bytes:
     many = found * blocks
     for block in range(blocks):
         many[block::blocks] = found
-    return _xor(b"".join(many), _numbered(blocks, len(found)))
-
-
-@lru_cache(maxsize=512)
-def _numbered(blocks: int, count: int) -> bytes:
-    """The number of each block in its last byte."""
-    return b"".join([block.to_bytes(BLOCK, "big") for block in range(blocks)]) * count
+    out, width = bytearray().join(many), BLOCK * blocks
+    for block in range(1, blocks):
+        last = BLOCK * block + BLOCK - 1
+        out[last::width] = out[last::width].translate(_NUMBERED[block])
+    return bytes(out)
 
 
 def dress(data: View, size: int, front: int, stream: bytes, padding: int, before: bytes) -> bytes:
@@ -101,14 +100,16 @@ def clothes(heads: Sequence[bytes], stream: bytes, padding: int, before: bytes) 
     """
     count, shown = len(heads), len(before)
     width, head = len(stream) // count, shown + 1 + len(heads[0])
+    masks = int.from_bytes(stream, "little")
     if shown:
-        stream = _and(stream, _kept(shown, width, count))
+        masks &= _kept(shown, width, count)
     gap = bytes(width - head)
     between = b"".join((gap, before, bytes((padding,))))
-    rows = _xor(b"".join((between[len(gap) :], between.join(heads), gap)), stream)
+    bare = b"".join((between[len(gap) :], between.join(heads), gap))
+    rows = (int.from_bytes(bare, "little") ^ masks).to_bytes(len(bare), "little")
     # The padding of one and the head of the next are neighbours: one piece.
     step = width - padding
-    pieces = _cutter(f"{padding + head}s{step - head}x", count - 1).unpack_from(rows, step)
+    pieces = _cutter(0, padding + head, step - head, count - 1).unpack_from(rows, step)
     return [rows[:head], *pieces, rows[len(rows) - padding :]]
 
 
@@ -159,42 +160,48 @@ def take(
         data = data[:total]
     if size < least or not least <= total <= size * MAX_SEGMENTS:
         return None
-    count, blocks = _count(data, size, before + front), -(-(before + front) // BLOCK)
-    stream = cipher(spread(_column(data, size, (before + front, BLOCK), count), blocks))
+    masked = before + front
+    count, blocks = _count(data, size, masked), -(-masked // BLOCK)
+    heads, samples = _columns(data, size, masked, count)
+    stream = cipher(spread(samples, blocks))
     if len(stream) != count * blocks * BLOCK:
         raise ValueError("a stream of another length")
-    return _undress(data, (0, size), stream, (front, before, blocks * BLOCK), known)
+    return _undress(data, (0, size), stream, (front, before, blocks * BLOCK), known, heads)
 
 
 def _undress(
-    data: View, where: tuple[int, int], stream: bytes, layout: tuple[int, int, int], known: Container[bytes]
+    data: View,
+    where: tuple[int, int],
+    stream: bytes,
+    layout: tuple[int, int, int],
+    known: Container[bytes],
+    heads: list[bytes] | None = None,
 ) -> Undressed | None:
     """
     :param where: offset of the first, and bytes of each but the last.
     :param layout: bytes that are masked, those before them, and of the stream for each.
+    :param heads: of each from that offset on what is masked and before it, where somebody has cut that out.
     """
     (at, size), (front, before, width) = where, layout
-    mask, begins, end = at // size * width, before + 1, len(data)
-    covered, masks = data[at + begins : at + begins + SHOWN_ID], stream[mask + begins : mask + begins + SHOWN_ID]
-    if _xor(covered, masks) not in known:
+    part, mask, begins = data[at:], at // size * width, before + 1
+    shown = slice(mask + begins, mask + begins + SHOWN_ID)
+    if _xor(part[begins : begins + SHOWN_ID], stream[shown]) not in known:
         return None
-    if before and at + size < end:
-        others = bytes(data[at + size : end : size]).lstrip(_SHORTS)
-        end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
-    part = data[at:end]
-    total = end - at
-    count = -(-total // size)
-    masks = b"".join(_cutter(f"{before}x{front}s{width - before - front}x", count).unpack_from(stream, mask))
-    rows = _xor(b"".join(_column(part, size, (before, front), count)), masks)
-    padding, count = _alike(rows[::front], total, size, before + front + BLOCK)
+    count, gap = -(-len(part) // size), bytes(width - before - front)
+    heads = heads or _column(part, size, (0, before + front), count)
+    rows = gap.join(heads) + gap
+    if before and (others := rows[width::width].lstrip(_SHORTS)):
+        count -= len(others)
+        part, rows = part[: count * size], rows[: count * width]
+    rows = _xor(rows, stream[mask : mask + count * width])
+    padding, count = _alike(rows[before::width], len(part), size, before + front + BLOCK)
     if not count:
         return None
-    end = at + min(count * size, total)
-    if count > 1:
-        last = at + (count - 1) * size
-        if bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
-            count, end = count - 1, last
-    pieces = _cutter(f"1x{front - 1}s", count).unpack_from(rows)
+    end = at + min(count * size, len(part))
+    last = at + (count - 1) * size
+    if count > 1 and bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
+        count, end = count - 1, last
+    pieces = _cutter(begins, front - 1, len(gap), count).unpack_from(rows)
     if isinstance(part, memoryview) and not part.readonly:  # nothing moves
         deque(map(part.__setitem__, _places(begins, front - 1, size, count), pieces), maxlen=0)
         found = part[begins : end - at - padding]
@@ -231,17 +238,27 @@ def _column(data: View, size: int, where: tuple[int, int], count: int) -> list[b
     """The same bytes of each datagram, from an offset on so many."""
     at, length = where
     with memoryview(data) as view:
-        found = list(_cutter(f"{at}x{length}s{size - at - length}x", count - 1).unpack_from(view))
+        found = list(_cutter(at, length, size - at - length, count - 1).unpack_from(view))
         last = (count - 1) * size + at
         found.append(bytes(view[last : last + length]))
     return found
+
+
+def _columns(data: View, size: int, front: int, count: int) -> tuple[list[bytes], list[bytes]]:
+    """The first bytes of each datagram, `front` of them, and the sample behind."""
+    with memoryview(data) as view:
+        found = list(_pairs(front, BLOCK, size - front - BLOCK, count - 1).unpack_from(view))
+        last = (count - 1) * size
+        found.append(bytes(view[last : last + front]))
+        found.append(bytes(view[last + front : last + front + BLOCK]))
+    return found[::2], found[1::2]
 
 
 def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[bytes]:
     """Of each datagram so many bytes, and the rest but for so many at its end, all in one row."""
     first, left = widths
     with memoryview(data) as view:
-        parts = list(_cutter(f"{first}s{size - first - left}s{left}x", count - 1).unpack_from(view))
+        parts = list(_pairs(first, size - first - left, left, count - 1).unpack_from(view))
         last = (count - 1) * size
         parts.append(bytes(view[last : last + first]))
         parts.append(bytes(view[last + first : len(data) - left]))
@@ -249,19 +266,22 @@ def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[byt
 
 
 @lru_cache(maxsize=512)
-def _cutter(each: str, count: int) -> Struct:
-    return Struct(each * count)
+def _cutter(before: int, length: int, behind: int, count: int) -> Struct:
+    """Cuts out of each so many bytes, between others."""
+    return Struct(f"{before}x{length}s{behind}x" * count)
 
 
 @lru_cache(maxsize=512)
-def _kept(shown: int, width: int, count: int) -> bytes:
+def _pairs(one: int, other: int, behind: int, count: int) -> Struct:
+    """Cuts each into two parts, and leaves what is behind them."""
+    return Struct(f"{one}s{other}s{behind}x" * count)
+
+
+@lru_cache(maxsize=512)
+def _kept(shown: int, width: int, count: int) -> int:
     """What of the stream lies on something: not on what is shown as it is."""
-    return (bytes((DRAWN, *bytes(shown - 1))) + b"\xff" * (width - shown)) * count
+    return int.from_bytes((bytes((DRAWN, *bytes(shown - 1))) + b"\xff" * (width - shown)) * count, "little")
 
 
 def _xor(one: View, other: bytes) -> bytes:
     return (int.from_bytes(one, "little") ^ int.from_bytes(other, "little")).to_bytes(len(one), "little")
-
-
-def _and(one: bytes, other: bytes) -> bytes:
-    return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).to_bytes(len(one), "little")
