@@ -14,6 +14,9 @@ from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.rtt import RttEstimate
 
 ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
+LATER = 2.0  # times what its longest answer of late took that it is waited for
+SLOW, MOST_SLOW = 0.2, 1.5  # seconds that such an answer takes at least, and counts for at most
+SLOW_FOR = 15.0  # seconds for which that is remembered
 STREAMED = 0.5  # by one on TCP, which waits 0.2 s and a round trip before it sends again what was lost at the end
 NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
 FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
@@ -54,6 +57,7 @@ class Liveness:
         self.shunned_until = now  # a silent path is not used before, unless there is no other
         self.renewed = False  # whether that was done in this silence
         self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
+        self._slowest, self._slow_at = 0.0, float("-inf")  # seconds of the longest answer of late, and when it came
 
     @property
     def usable(self) -> bool:
@@ -117,9 +121,20 @@ class Liveness:
         limit = self.silence_limit()
         if rank != DIRECT and limit < STREAMED:
             limit = STREAMED
-        if alone and limit < ALONE:
-            limit = ALONE
+        if alone:
+            slowest = self._slowest if unanswered_at - self._slow_at < SLOW_FOR else 0.0
+            limit = max(limit, ALONE, LATER * slowest)
         return unanswered_at + limit
+
+    def took(self, seconds: float, now: float) -> None:
+        """
+        An answer came after so long: a peer that waits for a processor is late again, and is not dead. It is only known
+        by that, since of what it reads together the newest has hardly waited.
+
+        :param seconds: SLOW at least, else it is not worth the call.
+        """
+        if seconds >= self._slowest or now - self._slow_at > SLOW_FOR:
+            self._slowest, self._slow_at = min(seconds, MOST_SLOW), now
 
     def nudge_at(self, unanswered_at: float) -> float:
         """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""

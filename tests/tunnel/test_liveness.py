@@ -12,15 +12,18 @@ from morphnet.tunnel.liveness import (
     ALONE,
     FORGIVEN,
     LAST_PROBE,
+    LATER,
     LONG_PROBE,
     LONG_SILENT,
     MOST_SHUNNED,
+    MOST_SLOW,
     NEVER,
     PATIENT_PROBE,
     PROOF_EVERY,
     PROOFS,
     RENEWED,
     SHUNNED,
+    SLOW_FOR,
     STREAMED,
     Liveness,
     State,
@@ -116,6 +119,17 @@ class LivenessTests(SynchronousTestCase):
         self.lateness.known = 1.0
         self.assertEqual(self.life.silent_at(7.0, RELAYED, alone=True), 7.0 + self.life.silence_limit())
         self.assertLess(self.life.nudge_at(7.0), self.life.silent_at(7.0, DIRECT, alone=False))
+
+    def test_slow(self) -> None:
+        """Of one path the longest answer of late counts twice, up to a bound; beside others it does not count."""
+        self.rtt.add(0.02, now=0.0)
+        self.life.took(0.6, 10.0)
+        self.life.took(0.3, 11.0)
+        for at, limit in ((12.0, LATER * 0.6), (10.0 + SLOW_FOR, ALONE)):
+            self.assertAlmostEqual(self.life.silent_at(at, DIRECT, alone=True), at + limit)
+        self.assertLess(self.life.silent_at(12.0, DIRECT, alone=False), 12.0 + ALONE)
+        self.life.took(60.0, 13.0)
+        self.assertAlmostEqual(self.life.silent_at(14.0, DIRECT, alone=True), 14.0 + LATER * MOST_SLOW)
 
     def probed(self, seconds: float, **flows: bool) -> list[float]:
         """It is probed for so long, and does not answer: seconds between the probes."""
