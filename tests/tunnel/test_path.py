@@ -59,7 +59,7 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual((path.life.proofs, path.rtt.smoothed), (1, None))
 
     def test_was_late(self) -> None:
-        """The only path is waited for longer once an answer was late, or what it was thought to have lost was not."""
+        """A peer is waited for longer once an answer was late, or what it was thought to have lost was not."""
         for lost, slow in ((True, False), (False, True)):
             path = path_of()
             path.sent(3, 1000, 3000, 1.0, asks=True)
