@@ -3,7 +3,7 @@ One TCP stream over two unequal uplinks, beside the better of them alone: item 3
 
     python -m tests.bench.bench_unequal [PATTERN ...] [--seconds 20] [--up] [--list] [--check]
 
-    100+20M/20+60ms/0%    rates and round trips of the two, and what the first one loses by chance, both ways
+    100+20M/20+60ms/0%    rates and round trips of the two, and what the first loses by chance, both ways
     20+2M/*/1%            all of that kind; --list has the names
 
 Real `twistd` processes in a box. Goodput is counted where it arrives, in the second half of each load: it must have
