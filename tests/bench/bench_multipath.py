@@ -1,5 +1,5 @@
 """
-What several uplinks are worth: figures B1 to B5, B7, B8 and B10.
+What several uplinks are worth: figures B1 to B5, B7 and B8; bench_unequal has more pairs of them.
 
     python -m tests.bench.bench_multipath [B1 B2 ...] [--seconds 20] [--congestion cubic]
 
@@ -187,32 +187,8 @@ def b8(options: Options) -> Iterator[Measured]:
         yield Measured("B8", name, round(both / alone, 2), "x the faster link", 0.95)
 
 
-RATES = (100, 100), (100, 20), (40, 5), (20, 2)  # Mbit/s
-RTTS = (10, 10), (20, 60), (100, 10), (10, 100)  # ms
-LOSSES = {
-    0.0: 95.0,
-    0.01: 85.0,
-}  # share lost on the first: % of the ceiling
-
-
-def b10(options: Options) -> Iterator[Measured]:
-    """One TCP flow over unequal uplinks, against their ceiling."""
-    for loss, wanted in LOSSES.items():
-        for rates in RATES:
-            for rtts in RTTS:
-                first, second = (
-                    Uplink.like(rtt / 2000, rate * MBIT, loss=lost)
-                    for rate, rtt, lost in zip(rates, rtts, (loss, 0.0), strict=True)
-                )
-                with Bonded([first, second], congestion=options.congestion) as tunnel:
-                    got = _steady(tunnel.tcp("down", options.seconds))
-                name = f"{rates[0]}+{rates[1]} Mbit/s, RTT {rtts[0]}+{rtts[1]} ms, {loss:.0%} lost"
-                most = ceiling([rate * MBIT for rate in rates], TCP_PAYLOAD)
-                yield Measured("B10", name, _percent(got, most), "%", wanted)
-
-
 BENCHES: dict[str, Callable[[Options], Iterator[Measured]]] = {
-    bench.__name__.upper(): bench for bench in (b1, b2, b3, b4, b5, b7, b8, b10)
+    bench.__name__.upper(): bench for bench in (b1, b2, b3, b4, b5, b7, b8)
 }
 
 
