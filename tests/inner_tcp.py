@@ -39,6 +39,9 @@ class News(NamedTuple):
     una: int  # all segments below it have arrived
     following: int  # the next to be sent
     pipe: int  # segments in flight
+    delivered: int  # segments ever
+    before: int  # the same when what it acknowledges was sent
+    recovering: bool  # what was lost is being sent again
 
 
 class Control(Protocol):
@@ -52,7 +55,7 @@ class Control(Protocol):
         ...
 
     def acknowledged(self, news: News, now: float) -> None:
-        """Something arrived, outside of a recovery."""
+        """Something arrived."""
         ...
 
     def lost(self) -> tuple[float, float]:
@@ -84,8 +87,8 @@ class Cubic:
 
     pace: float | None = None
 
-    def __init__(self, untried: float = 0.0) -> None:
-        self.window, self.threshold, self._untried = FIRST_WINDOW, float("inf"), untried
+    def __init__(self) -> None:
+        self.window, self.threshold = FIRST_WINDOW, float("inf")
         self.slow_start_ended: float | None = None  # seconds
         self._least = float("inf")  # RTT, seconds
         self._round_end, self._round_least, self._samples = -1, float("inf"), 0
@@ -96,6 +99,8 @@ class Cubic:
 
     def acknowledged(self, news: News, now: float) -> None:
         """Something arrived."""
+        if news.recovering:
+            return
         count, rtt, una, following = news.arrived, news.rtt, news.una, news.following
         if rtt is not None:
             self._least = min(self._least, rtt)
@@ -111,7 +116,7 @@ class Cubic:
         target = min(target, 1.5 * self.window)
         self._reno += 3 * (1 - BETA) / (1 + BETA) * count / self.window
         step = max(0.0, max(target, self._reno) - self.window) / self.window
-        self.window += max(step, 0.0 if self._most else self._untried) * count
+        self.window += max(step, 0.0 if self._most else UNTRIED) * count
 
     def _look(self, rtt: float | None, una: int, following: int, now: float) -> None:
         """HyStart: leave slow start when the round takes longer than it should."""
@@ -167,6 +172,7 @@ class Bulk:
         self._out: dict[int, _Sent] = {}  # sent, not known to have arrived
         self._beyond: set[int] = set()  # known to have arrived, above _una
         self._pipe, self._stopped = 0, False
+        self._missing: set[int] = set()  # lost, and not sent again yet
         self._newest = 0.0  # when what arrived was sent, the latest
         self._srtt = self._least = 0.0
         self._reordered, self._steps = False, 1
@@ -220,15 +226,17 @@ class Bulk:
         """An acknowledgement came out of the tunnel."""
         now = self._world.now
         una, news = self._acks.pop(number, (0, []))
-        count, rtt, rate = 0, None, None
+        count, rtt, rate, before = 0, None, None, 0
         highest = max(self._beyond, default=self._una)
         for segment in [*(s for s, _ in news), *range(self._una, una)]:
             sent = self._out.pop(segment, None)
             if sent is None:
                 continue
             count += 1
+            self._missing.discard(segment)
             self._pipe -= not sent.lost or sent.resent
             self._delivered, self._delivered_at = self._delivered + 1, now
+            before = max(before, sent.delivered)
             if now > sent.delivered_at:
                 rate = (self._delivered - sent.delivered) / (now - sent.delivered_at)
             if not sent.resent:
@@ -249,8 +257,11 @@ class Bulk:
             self._least = min(self._least or rtt, rtt)
         if self._una >= self._recovery:
             self._recovery, self._before = -1, None
-        if count and self._recovery < 0:
-            self.control.acknowledged(News(count, rtt, rate, self._una, self._next, self._pipe), now)
+        if count:
+            told = News(
+                count, rtt, rate, self._una, self._next, self._pipe, self._delivered, before, self._recovery >= 0
+            )
+            self.control.acknowledged(told, now)
         self._find_losses()
         self._fill()
 
@@ -289,6 +300,7 @@ class Bulk:
                 due = min(due, until)
                 continue
             sent.lost, sent.resent = True, False
+            self._missing.add(segment)
             self._pipe -= 1
             if self._recovery < 0:
                 self._recovery, self._retransmitted = self._next, 0
@@ -313,16 +325,18 @@ class Bulk:
             self._recovery, self._before, self._progress = -1, None, now
             for sent in self._out.values():
                 sent.lost, sent.resent = True, False
+            self._missing.update(self._out)
             self._pipe = 0
             self._fill()
         self._world.at(now + 0.05, self._watch)
 
     def _fill(self) -> None:
-        if self._recovery >= 0 or any(sent.lost for sent in self._out.values()):
+        if self._missing:
             for segment, sent in list(self._out.items()):
                 if self._held_back():
                     return
                 if sent.lost and not sent.resent:
+                    self._missing.discard(segment)
                     del self._out[segment]  # the order of _out is that of sending
                     again = self._out[segment] = _Sent(self._world.now, self._delivered, self._delivered_at)
                     again.lost = again.resent = True
@@ -358,7 +372,7 @@ class Bulk:
         self._carry(segment, SEGMENT, True)
 
 
-def bulk(world: World, flows: int, *, up: bool, first: int = 1, untried: float = 0.0) -> list[Bulk]:
+def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
     """So many connections through the tunnel, begun; the world tells them what comes out."""
 
     def inside(flow: int) -> Callable[[int, int, bool], None]:
@@ -367,7 +381,7 @@ def bulk(world: World, flows: int, *, up: bool, first: int = 1, untried: float =
 
         return carry
 
-    connections = {first + each: Bulk(world, inside(first + each), Cubic(untried)) for each in range(flows)}
+    connections = {first + each: Bulk(world, inside(first + each)) for each in range(flows)}
 
     def told(_: bool, plain: bytes) -> None:
         number = number_in(plain)

@@ -215,6 +215,22 @@ class StageTests(SynchronousTestCase):
         sender.acks(0.5, 0.1)
         self.assertIs(sender.others.stage, BESIDE)
 
+    def test_not_ours(self) -> None:
+        """
+        A queue that stands while we get less than the path is known to deliver is not ours, though nobody presses us:
+        what others' router drops is mended for the stream inside, which would never slow down. That takes no question.
+        """
+        for known, rate, stage in (
+            (True, FULL / 2, Stage.BESIDE),
+            (True, FULL, Stage.ALONE),
+            (False, FULL / 2, Stage.ALONE),
+        ):
+            sender = Sender(known)
+            sender.limited = False
+            sender.sample(rate)
+            sender.acks(1.0, 0.03)
+            self.assertIs(sender.others.stage, stage)
+
 
 class ShareTests(SynchronousTestCase):
     def setUp(self) -> None:
