@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from tests.inner_tcp import News
+from tests.inner_control import News
 
 _HIGH = 2.885  # gain of startup
 _CYCLE = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 
 from morphnet.wire.batch import VNET_HDR
-from tests.inner_tcp import Control, Cubic, News
+from tests.inner_control import Control, Cubic, News
 from tests.simulation import World, packet
 
 SIZE = 1308  # bytes of a full inner packet: a datagram of 1280

@@ -105,7 +105,8 @@ class Contention:
         rate, lost, queue, peak, least = sample
         passed = min(1.0, now - self._sampled_at)
         self.recent, self._sampled_at = rate, now
-        if peak < FLAT:
+        whole = self.stage is Stage.ALONE and self.whole.known(now) and rate >= ALL * self.capacity
+        if peak < FLAT or whole:  # who has all of a path loses nothing to others
             self.usual.learn(lost, passed)
         lossy = peak >= FLAT and lost > self.usual.tolerated()
         full = queue > signs.allowed or lossy

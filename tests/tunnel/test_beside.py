@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from tests.inner_bbr import Bbr
-from tests.inner_tcp import IP_UDP, SEGMENT, Bulk, Cubic, bulk, rival
+from tests.inner_control import Cubic
+from tests.inner_tcp import IP_UDP, SEGMENT, Bulk, bulk, rival
 from tests.simulation import CoDel, Link, World
 from tests.tunnel.scenes import MBIT
 

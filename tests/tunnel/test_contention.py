@@ -22,6 +22,7 @@ from morphnet.tunnel.contention import (
 from morphnet.tunnel.question import GIVE_UP
 from morphnet.tunnel.rtt import RttEstimate
 from morphnet.tunnel.share import LASTING, LESS, SHARE, TOP
+from morphnet.tunnel.usual_loss import LOSSY, UsualLoss
 
 RTT, EVERY = 0.04, 0.01  # seconds, without a queue, and between two Acks
 CLEAR = 0.009  # seconds
@@ -277,6 +278,14 @@ class ShareTests(SynchronousTestCase):
 
 
 class LossTests(SynchronousTestCase):
+    def test_all_of_it(self) -> None:
+        """What a path loses while we have all of it is its usual loss, with a queue too; beside others it is not."""
+        for rate, tolerated in ((FULL, 0.0), (FULL / 2, LOSSY)):
+            sender = Sender()
+            sender.others.usual = UsualLoss()
+            sender.sample(rate, 0.0)
+            self.assertEqual(sender.others.usual.tolerated(), tolerated)
+
     def test_usual(self) -> None:
         """What is lost without a queue is usual after a while; then only more than that tells of others."""
         sender = Sender()
