@@ -1,5 +1,5 @@
 """
-Congestion controls of the simulated TCP: what one is told, and CUBIC with HyStart as Linux has it. `inner_bbr` has another.
+Congestion controls of the simulated TCP: what they are told, and CUBIC with HyStart as Linux has it.
 
 Source: RFC 9438 (CUBIC), RFC 9406 and linux/net/ipv4/tcp_cubic.c (HyStart).
 """

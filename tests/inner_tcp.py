@@ -2,8 +2,8 @@
 TCP as Linux speaks it, through the simulated tunnel or beside it: what a bond does to a flow that hates reordering, and
 what others leave to a tunnel.
 
-Bulk data in segments of one size; a control of `inner_control` or `inner_bbr`, losses found as RACK finds them, spurious ones
-undone. It leaves out what does not matter here: handshake, receive window.
+Bulk data in segments of one size, by `inner_control` or `inner_bbr`; losses found as RACK finds them, spurious
+ones undone. It leaves out what does not matter here: handshake, receive window.
 
 Source: RFC 9438 (CUBIC), RFC 8985 (RACK), RFC 9406 and linux/net/ipv4/tcp_cubic.c (HyStart), RFC 4015 (undoing).
 """
