@@ -1,15 +1,14 @@
 """
 BBR, version 1, as a congestion control of `inner_tcp`: what streams of it leave to others.
 
-Source: draft-cardwell-iccrg-bbr-congestion-control-00; linux/net/ipv4/tcp_bbr.c. Without its reaction to a loss (one
-round of packet conservation) and to policers.
+Source: draft-cardwell-iccrg-bbr-congestion-control-00; linux/net/ipv4/tcp_bbr.c. Without its reaction to policers.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from tests.inner_tcp import News
+from tests.inner_control import News
 
 _HIGH = 2.885  # gain of startup
 _CYCLE = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -28,6 +27,8 @@ class Bbr:
         self._least, self._least_at = float("inf"), 0.0
         self._step, self._step_at = 2, 0.0
         self._probe_ends: float | None = None
+        self._recovering = self._conserves = False  # in a recovery; in its first round: it sends what has arrived
+        self._prior = 0.0  # segments, the window before it
 
     def lost(self) -> tuple[float, float]:
         """It does not care."""
@@ -38,9 +39,9 @@ class Bbr:
 
     def acknowledged(self, news: News, now: float) -> None:
         """Something arrived."""
-        begins = news.una > self._round_end
+        begins = news.before >= self._round_end
         if begins:
-            self._round, self._round_end = self._round + 1, news.following
+            self._round, self._round_end, self._conserves = self._round + 1, news.delivered, False
         if news.rate is not None:
             while self._rates and self._rates[-1][1] <= news.rate:
                 self._rates.pop()
@@ -56,13 +57,26 @@ class Bbr:
         self._move(news, rate, begins=begins, expired=expired, now=now)
         bdp = rate * self._least
         self.pace = max(1.0, self._gain * rate)
-        if self._mode == "rtt":
+        if self._recovers(news):
+            self.window = news.pipe + news.arrived
+        elif self._mode == "rtt":
             self.window = _LEAST
         elif self._mode in ("startup", "drain"):
             self.window = max(self.window, _HIGH * bdp + 3, self.window + news.arrived * (self._mode == "startup"))
             self.window = min(self.window, max(10.0, _HIGH * bdp + 3))
         else:
-            self.window = max(_LEAST, 2 * bdp + 3)
+            self.window = max(_LEAST, min(self.window + news.arrived, 2 * bdp + 3))
+
+    def _recovers(self, news: News) -> bool:
+        """Whether it only sends what has arrived, for a round after a loss."""
+        if news.recovering and not self._recovering:
+            self._conserves, self._round_end = True, news.delivered
+        elif self._recovering and not news.recovering:
+            self._conserves, self.window = False, max(self.window, self._prior)
+        if not news.recovering:
+            self._prior = self.window
+        self._recovering = news.recovering
+        return self._conserves
 
     def _move(self, news: News, rate: float, *, begins: bool, expired: bool, now: float) -> None:
         bdp = rate * self._least

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 
 from morphnet.wire.batch import VNET_HDR
-from tests.inner_tcp import Control, Cubic, News
+from tests.inner_control import Control, Cubic, News
 from tests.simulation import World, packet
 
 SIZE = 1308  # bytes of a full inner packet: a datagram of 1280
@@ -103,7 +103,7 @@ class Download:
     # -- the sender --------------------------------------------------------------------------------------------------
 
     def _acknowledged(self, numbers: list[int]) -> None:
-        now, arrived, sample, rate, newest = self._world.now, 0, None, None, max(numbers)
+        now, arrived, sample, rate, newest, before = self._world.now, 0, None, None, max(numbers), 0
         for number in numbers:
             if number in self._given_up:
                 self._given_up.discard(number)
@@ -113,6 +113,7 @@ class Download:
                 continue
             arrived += 1
             self._delivered, self._delivered_at = self._delivered + 1, now
+            before = max(before, sent[1])
             if now > sent[2]:
                 rate = (self._delivered - sent[1]) / (now - sent[2])
             if number == newest:
@@ -121,9 +122,10 @@ class Download:
         self._largest = max(self._largest, newest)
         self._backoff = 1 if arrived else self._backoff
         self._find_losses()
-        if arrived and self._recovery_at < now - self._smoothed:
+        if arrived:
+            una, recovering = min(self._out, default=self._next), self._recovery_at >= now - self._smoothed
             self.control.acknowledged(
-                News(arrived, sample, rate, min(self._out, default=self._next), self._next, len(self._out)), now
+                News(arrived, sample, rate, una, self._next, len(self._out), self._delivered, before, recovering), now
             )
         self._fill()
 

@@ -2,8 +2,8 @@
 TCP as Linux speaks it, through the simulated tunnel or beside it: what a bond does to a flow that hates reordering, and
 what others leave to a tunnel.
 
-Bulk data in segments of one size; CUBIC with HyStart (or `inner_bbr`), losses found as RACK finds them, spurious ones
-undone. It leaves out what does not matter here: handshake, receive window.
+Bulk data in segments of one size, by `inner_control` or `inner_bbr`; losses found as RACK finds them, spurious
+ones undone. It leaves out what does not matter here: handshake, receive window.
 
 Source: RFC 9438 (CUBIC), RFC 8985 (RACK), RFC 9406 and linux/net/ipv4/tcp_cubic.c (HyStart), RFC 4015 (undoing).
 """
@@ -12,56 +12,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.ip import TCP
+from tests.inner_control import Control, Cubic, News
 from tests.simulation import CLIENT4, SERVER4, World
 
 SEGMENT = 1400  # bytes of a full inner packet
 ACK = 52  # bytes
 IP_UDP = 28  # bytes that a Link does not count
-BETA, CUBIC = 0.7, 0.4
-FIRST_WINDOW = 10.0  # segments
-HYSTART_FROM = 16  # segments
-UNTRIED = 0.05  # times the window in a round trip: so much Linux grows at least, until something was lost
-HYSTART_SAMPLES = 8
 LEAST_RTO = 0.2  # seconds
 _ACK_BIT, _FLOW_AT = 1 << 47, 48
-
-
-class News(NamedTuple):
-    """What one acknowledgement tells."""
-
-    arrived: int  # segments
-    rtt: float | None  # seconds
-    rate: float | None  # segments a second that were delivered since what it acknowledges was sent
-    una: int  # all segments below it have arrived
-    following: int  # the next to be sent
-    pipe: int  # segments in flight
-
-
-class Control(Protocol):
-    """A congestion control."""
-
-    window: float  # segments
-
-    @property
-    def pace(self) -> float | None:
-        """Segments a second; None: as fast as the window allows."""
-        ...
-
-    def acknowledged(self, news: News, now: float) -> None:
-        """Something arrived, outside of a recovery."""
-        ...
-
-    def lost(self) -> tuple[float, float]:
-        """A loss, the first of a recovery: what `undo` needs."""
-        ...
-
-    def undo(self, before: tuple[float, float]) -> None:
-        """It was none."""
-        ...
 
 
 def packet(number: int, size: int, flow: int, *, up: bool) -> bytes:
@@ -77,69 +38,6 @@ def packet(number: int, size: int, flow: int, *, up: bool) -> bytes:
 def number_in(plain: bytes) -> int:
     """What `packet` put in."""
     return int(struct.unpack_from("!Q", plain, VNET_HDR + 40)[0])
-
-
-class Cubic:
-    """The congestion window, in segments."""
-
-    pace: float | None = None
-
-    def __init__(self, untried: float = 0.0) -> None:
-        self.window, self.threshold, self._untried = FIRST_WINDOW, float("inf"), untried
-        self.slow_start_ended: float | None = None  # seconds
-        self._least = float("inf")  # RTT, seconds
-        self._round_end, self._round_least, self._samples = -1, float("inf"), 0
-        self._round_began = self._last_ack = 0.0
-        self._most = 0.0  # segments, at the last loss
-        self._epoch: float | None = None
-        self._origin = self._k = self._reno = 0.0
-
-    def acknowledged(self, news: News, now: float) -> None:
-        """Something arrived."""
-        count, rtt, una, following = news.arrived, news.rtt, news.una, news.following
-        if rtt is not None:
-            self._least = min(self._least, rtt)
-        if self.window < self.threshold:
-            self._look(rtt, una, following, now)
-            self.window += count
-            return
-        if self._epoch is None:
-            self._epoch, self._reno = now, self.window
-            self._origin = max(self._most, self.window)
-            self._k = ((self._origin - self.window) / CUBIC) ** (1 / 3)
-        target = self._origin + CUBIC * (now - self._epoch + self._least - self._k) ** 3
-        target = min(target, 1.5 * self.window)
-        self._reno += 3 * (1 - BETA) / (1 + BETA) * count / self.window
-        step = max(0.0, max(target, self._reno) - self.window) / self.window
-        self.window += max(step, 0.0 if self._most else self._untried) * count
-
-    def _look(self, rtt: float | None, una: int, following: int, now: float) -> None:
-        """HyStart: leave slow start when the round takes longer than it should."""
-        if una > self._round_end:
-            self._round_end, self._round_least, self._samples = following, float("inf"), 0
-            self._round_began = self._last_ack = now
-        if self.window < HYSTART_FROM or rtt is None:
-            return
-        self._round_least, self._samples = min(self._round_least, rtt), self._samples + 1
-        slower = self._round_least > self._least + min(0.016, max(0.004, self._least / 8))
-        train = now - self._last_ack <= 0.002 and now - self._round_began > self._least / 2
-        if now - self._last_ack <= 0.002:
-            self._last_ack = now
-        if train or (self._samples > HYSTART_SAMPLES and slower):
-            self.threshold, self.slow_start_ended = self.window, now
-
-    def lost(self) -> tuple[float, float]:
-        """A loss: what `undo` needs."""
-        before = self.window, self.threshold
-        self._most = self.window * (1 + BETA) / 2 if self.window < self._most else self.window
-        self._epoch = None
-        self.window = self.threshold = max(2.0, self.window * BETA)
-        return before
-
-    def undo(self, before: tuple[float, float]) -> None:
-        """It was none."""
-        self.window = max(self.window, before[0])
-        self.threshold = max(self.threshold, before[1])
 
 
 class _Sent:
@@ -167,6 +65,7 @@ class Bulk:
         self._out: dict[int, _Sent] = {}  # sent, not known to have arrived
         self._beyond: set[int] = set()  # known to have arrived, above _una
         self._pipe, self._stopped = 0, False
+        self._missing: set[int] = set()  # lost, and not sent again yet
         self._newest = 0.0  # when what arrived was sent, the latest
         self._srtt = self._least = 0.0
         self._reordered, self._steps = False, 1
@@ -220,15 +119,17 @@ class Bulk:
         """An acknowledgement came out of the tunnel."""
         now = self._world.now
         una, news = self._acks.pop(number, (0, []))
-        count, rtt, rate = 0, None, None
+        count, rtt, rate, before = 0, None, None, 0
         highest = max(self._beyond, default=self._una)
         for segment in [*(s for s, _ in news), *range(self._una, una)]:
             sent = self._out.pop(segment, None)
             if sent is None:
                 continue
             count += 1
+            self._missing.discard(segment)
             self._pipe -= not sent.lost or sent.resent
             self._delivered, self._delivered_at = self._delivered + 1, now
+            before = max(before, sent.delivered)
             if now > sent.delivered_at:
                 rate = (self._delivered - sent.delivered) / (now - sent.delivered_at)
             if not sent.resent:
@@ -249,8 +150,9 @@ class Bulk:
             self._least = min(self._least or rtt, rtt)
         if self._una >= self._recovery:
             self._recovery, self._before = -1, None
-        if count and self._recovery < 0:
-            self.control.acknowledged(News(count, rtt, rate, self._una, self._next, self._pipe), now)
+        if count:
+            flown, recovering = (self._una, self._next, self._pipe, self._delivered), self._recovery >= 0
+            self.control.acknowledged(News(count, rtt, rate, *flown, before, recovering), now)
         self._find_losses()
         self._fill()
 
@@ -289,6 +191,7 @@ class Bulk:
                 due = min(due, until)
                 continue
             sent.lost, sent.resent = True, False
+            self._missing.add(segment)
             self._pipe -= 1
             if self._recovery < 0:
                 self._recovery, self._retransmitted = self._next, 0
@@ -313,16 +216,18 @@ class Bulk:
             self._recovery, self._before, self._progress = -1, None, now
             for sent in self._out.values():
                 sent.lost, sent.resent = True, False
+            self._missing.update(self._out)
             self._pipe = 0
             self._fill()
         self._world.at(now + 0.05, self._watch)
 
     def _fill(self) -> None:
-        if self._recovery >= 0 or any(sent.lost for sent in self._out.values()):
+        if self._missing:
             for segment, sent in list(self._out.items()):
                 if self._held_back():
                     return
                 if sent.lost and not sent.resent:
+                    self._missing.discard(segment)
                     del self._out[segment]  # the order of _out is that of sending
                     again = self._out[segment] = _Sent(self._world.now, self._delivered, self._delivered_at)
                     again.lost = again.resent = True
@@ -358,7 +263,7 @@ class Bulk:
         self._carry(segment, SEGMENT, True)
 
 
-def bulk(world: World, flows: int, *, up: bool, first: int = 1, untried: float = 0.0) -> list[Bulk]:
+def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
     """So many connections through the tunnel, begun; the world tells them what comes out."""
 
     def inside(flow: int) -> Callable[[int, int, bool], None]:
@@ -367,7 +272,7 @@ def bulk(world: World, flows: int, *, up: bool, first: int = 1, untried: float =
 
         return carry
 
-    connections = {first + each: Bulk(world, inside(first + each), Cubic(untried)) for each in range(flows)}
+    connections = {first + each: Bulk(world, inside(first + each)) for each in range(flows)}
 
     def told(_: bool, plain: bytes) -> None:
         number = number_in(plain)

@@ -105,7 +105,8 @@ class Contention:
         rate, lost, queue, peak, least = sample
         passed = min(1.0, now - self._sampled_at)
         self.recent, self._sampled_at = rate, now
-        if peak < FLAT:
+        whole = self.stage is Stage.ALONE and self.whole.known(now) and rate >= ALL * self.capacity
+        if peak < FLAT or whole:  # who has all of a path loses nothing to others
             self.usual.learn(lost, passed)
         lossy = peak >= FLAT and lost > self.usual.tolerated()
         full = queue > signs.allowed or lossy
@@ -151,19 +152,23 @@ class Contention:
         if self._crowded:
             self._give_way(rtt, now)
             self.share.met = True
-        elif queue <= signs.allowed / 2 or not signs.limited or not self.recent:
+        elif queue <= signs.allowed / 2 or not (signs.limited or self._less(now)) or not self.recent:
             if self._over and signs.limited and self.recent >= ALL * self.capacity:
                 self.whole.was_ours(now)
             self._stands_since, self._over = None, False
         elif self._stands_since is None:
             self._stands_since = now
         elif now - self._stands_since > (1 if queue > signs.allowed else 3) * PATIENCE + 2 * signs.base:
-            if now - self._doubted_at < DOUBT:
+            if now - self._doubted_at < DOUBT or not signs.limited:
                 self._give_way(rtt, now)
             else:
                 self.ask(rtt, signs, now)
         else:
             self._over = self._over or queue > signs.allowed
+
+    def _less(self, now: float) -> bool:
+        """Whether we get less than the path can deliver, so that a queue that stands is not ours, whoever limits us."""
+        return self.whole.known(now) and self.recent < ALL * self.capacity
 
     # -- whose is it? ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ Source: RFC 8899 (DPLPMTUD). Sizes are bytes of UDP payload, before a shape make
 
 from __future__ import annotations
 
+from math import log
+
 BASE = 1200  # passes everywhere (RFC 9000 section 14.1)
 LADDER = (
     1466,
@@ -23,6 +25,9 @@ LADDER = (
 TRIES = 3  # probes of one size before it counts as too large
 PROBE_PATIENCE = 0.4  # seconds for an answer, or two RTTs
 BLACK_HOLE = 6  # runs of large datagrams lost, and none sent later has arrived: then the size is distrusted
+CHANCE = 1e-4  # that so many in a row are lost where as many as usual are: more than that is no reason to distrust it
+LASTS = 0.1  # seconds between when the first of them and the last was sent: a queue that is full for a moment is none
+MOST_USUAL = 0.9  # share that may be lost usually; where more is, nothing is learned by waiting longer
 FLOOR = 512  # what is sent by a path that does not even carry BASE
 DOUBTS = 2  # probes of BASE that vanish before it is believed that not even that passes
 DOUBT_PATIENCE = 0.15  # seconds for the answer to one, or one RTT and a half
@@ -42,6 +47,8 @@ class MtuSearch:
         self._probe: tuple[int, int] | None = None  # (packet number, size) under way
         self._due_at = 0.0
         self._lost_large, self._passed_at = 0, float("-inf")  # runs; when the newest large one that arrived was sent
+        self._vanish_at = 0.0  # when the first of those lost was sent
+        self._usual, self._gone = 0.0, 0  # share of large ones that is lost anyway, 0 .. 1; runs of them lost in a row
         self._settled_at: float | None = None
         self._halving = False
         self._doubted = False  # large datagrams vanish: whether BASE still passes is being found out
@@ -81,7 +88,7 @@ class MtuSearch:
             self._probe = number, size
             self._due_at = now + (DOUBT_AGAIN if self.crippled else max(DOUBT_PATIENCE, 1.5 * rtt))
             return
-        if self._tries > TRIES:
+        if self._tries > self._by_chance(TRIES):
             self._too_large(now)
             return
         self._probe = number, size
@@ -143,6 +150,8 @@ class MtuSearch:
         """A datagram of `size` bytes arrived."""
         if size > self._small():
             self._lost_large, self._passed_at = 0, max(self._passed_at, sent_at)
+            self._usual += (self._gone / (self._gone + 1) - self._usual) / 32
+            self._gone = 0
 
     def _small(self) -> int:
         """Bytes of what may arrive where the proven size does not."""
@@ -152,16 +161,25 @@ class MtuSearch:
         """Whether it was seen of late that less passes than before."""
         return now - self._shrank_at < SETTLING
 
+    def _by_chance(self, least: int) -> float:
+        """How many in a row have to be lost, `least` or more, until that cannot be what is lost anyway."""
+        usual = min(self._usual, MOST_USUAL)
+        return max(least, log(CHANCE) / log(usual)) if usual > 0 else least
+
     def suspects(self, size: int, sent_at: float) -> bool:
         """Whether one of that size that was lost may have been too long, though that is not believed yet."""
         return size > self._small() and sent_at > self._passed_at and not self._doubted
 
     def lost(self, size: int, sent_at: float, now: float) -> bool:
         """One was lost though later ones arrived; True when the proven size was given up."""
-        if size <= self._small() or self._doubted or sent_at <= self._passed_at:
+        if size <= self._small() or self._doubted:
+            return False
+        self._gone += 1
+        if sent_at <= self._passed_at:
             return False  # of one size, some arrive and some do not: that is a queue, however many it takes at once
+        self._vanish_at = min(self._vanish_at, sent_at) if self._lost_large else sent_at
         self._lost_large += 1
-        if self._lost_large < BLACK_HOLE:
+        if self._lost_large < self._by_chance(BLACK_HOLE) or sent_at - self._vanish_at < LASTS:
             return False
         given_up, self._lost_large, self._doubted, self._shrank_at = self.proven > BASE, 0, True, now
         self.proven = min(BASE, self.proven)

@@ -27,7 +27,7 @@ from statistics import fmean
 
 from morphnet.config.roles import Tuning
 from tests.bench.measured import Measured, tell
-from tests.inner_tcp import IP_UDP, UNTRIED, bulk
+from tests.inner_tcp import IP_UDP, bulk
 from tests.simulation import Link, World
 from tests.tunnel.scenes import MBIT
 from tests.tunnel.test_beside import beside, late, wire
@@ -81,7 +81,7 @@ def unequal(rates: Sequence[float], rtts: Sequence[float], loss: float, seed: in
     ]
     world = World([(replace(link), replace(link)) for link in links], Tuning(), seed)
     world.run(1.0)
-    (stream,) = bulk(world, 1, up=False, untried=UNTRIED)
+    (stream,) = bulk(world, 1, up=False)
     world.run(10.0)
     before = stream.arrived
     world.run(10.0)

@@ -22,6 +22,7 @@ from morphnet.tunnel.contention import (
 from morphnet.tunnel.question import GIVE_UP
 from morphnet.tunnel.rtt import RttEstimate
 from morphnet.tunnel.share import LASTING, LESS, SHARE, TOP
+from morphnet.tunnel.usual_loss import LOSSY, UsualLoss
 
 RTT, EVERY = 0.04, 0.01  # seconds, without a queue, and between two Acks
 CLEAR = 0.009  # seconds
@@ -215,6 +216,22 @@ class StageTests(SynchronousTestCase):
         sender.acks(0.5, 0.1)
         self.assertIs(sender.others.stage, BESIDE)
 
+    def test_not_ours(self) -> None:
+        """
+        A queue that stands while we get less than the path is known to deliver is not ours, though nobody presses us:
+        what others' router drops is mended for the stream inside, which would never slow down. That takes no question.
+        """
+        for known, rate, stage in (
+            (True, FULL / 2, Stage.BESIDE),
+            (True, FULL, Stage.ALONE),
+            (False, FULL / 2, Stage.ALONE),
+        ):
+            sender = Sender(known)
+            sender.limited = False
+            sender.sample(rate)
+            sender.acks(1.0, 0.03)
+            self.assertIs(sender.others.stage, stage)
+
 
 class ShareTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -261,6 +278,14 @@ class ShareTests(SynchronousTestCase):
 
 
 class LossTests(SynchronousTestCase):
+    def test_all_of_it(self) -> None:
+        """What a path loses while we have all of it is its usual loss, with a queue too; beside others it is not."""
+        for rate, tolerated in ((FULL, 0.0), (FULL / 2, LOSSY)):
+            sender = Sender()
+            sender.others.usual = UsualLoss()
+            sender.sample(rate, 0.0)
+            self.assertEqual(sender.others.usual.tolerated(), tolerated)
+
     def test_usual(self) -> None:
         """What is lost without a queue is usual after a while; then only more than that tells of others."""
         sender = Sender()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
-from tests.inner_tcp import SEGMENT, UNTRIED, bulk
+from tests.inner_tcp import SEGMENT, bulk
 from tests.simulation import Link, World
 
 OUTER, IP_UDP, PAYLOAD = SEGMENT + 94, 28, SEGMENT - 52  # bytes
@@ -78,7 +78,7 @@ class InnerTcpTests(SynchronousTestCase):
     def test_wide_and_far(self) -> None:
         """What is wide and far is found as soon as it is needed: 20 Mbit/s at 100 ms and 2 at 10 give 80 % in 8 s."""
         made = world([(0.05, 20), (0.005, 2)])
-        (connection,) = bulk(made, 1, up=False, untried=UNTRIED)
+        (connection,) = bulk(made, 1, up=False)
         made.run(8.0)
         self.assertGreaterEqual(connection.arrived * OUTER / 8.0, 0.8 * 22 * MBIT)
 

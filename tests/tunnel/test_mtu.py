@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.mtu import BASE, BLACK_HOLE, LADDER, RAISE_AFTER, SETTLING, MtuSearch
+from morphnet.tunnel.mtu import BASE, BLACK_HOLE, LADDER, LASTS, RAISE_AFTER, SETTLING, MtuSearch
 
 
 def search(mtu: MtuSearch, true: int, now: float) -> tuple[float, int]:
@@ -51,8 +51,8 @@ class MtuTests(SynchronousTestCase):
         for _ in range(BLACK_HOLE - 1):
             self.assertFalse(mtu.lost(1466, 1.0, 1.0))
         self.assertFalse(mtu.shrinks(1.0))
-        self.assertTrue(mtu.lost(1466, 1.0, 1.0))
-        self.assertEqual((mtu.shrinks(1.0), mtu.shrinks(1.0 + SETTLING)), (True, False))
+        self.assertTrue(mtu.lost(1466, 1.0 + LASTS, 1.2))
+        self.assertEqual((mtu.shrinks(1.2), mtu.shrinks(1.2 + SETTLING)), (True, False))
         self.assertEqual(mtu.proven, BASE)
         search(mtu, 1280, 1.0)
         self.assertEqual(mtu.proven, 1252)
@@ -65,6 +65,25 @@ class MtuTests(SynchronousTestCase):
         for _ in range(3 * BLACK_HOLE):
             self.assertFalse(mtu.lost(1466, 1.9, 2.5))
         self.assertEqual(mtu.proven, 1466)
+
+    def test_full_for_a_moment(self) -> None:
+        """A dozen lost in a row that were sent within some milliseconds found a full queue, and no black hole."""
+        mtu = MtuSearch(1466)
+        search(mtu, 1500, 0.0)
+        for each in range(2 * BLACK_HOLE):
+            self.assertFalse(mtu.lost(1466, 1.0 + each / 1000, 1.1))
+        self.assertEqual(mtu.proven, 1466)
+
+    def test_usual_loss(self) -> None:
+        """Where every other one is lost six in a row are chance; a size that never passes is given up all the same."""
+        mtu = MtuSearch(1466)
+        search(mtu, 1500, 0.0)
+        for each in range(200):
+            mtu.lost(1466, each / 100, each / 100)
+            mtu.delivered(1466, each / 100)
+        for each in range(BLACK_HOLE):
+            self.assertFalse(mtu.lost(1466, 3.0 + each / 10, 3.0 + each / 10))
+        self.assertTrue(any(mtu.lost(1466, 4.0 + each / 10, 4.0 + each / 10) for each in range(3 * BLACK_HOLE)))
 
     def test_tried_again(self) -> None:
         """A size below the ceiling is tried again after ten minutes."""
