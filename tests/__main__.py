@@ -2,11 +2,10 @@
 Every test, in four runs, and their sum as the last line: `N passed, N failed, N skipped`.
 
 pure        all that touches no network, on two processes
-source      of those the data plane's again, on the source of what was compiled: beside the lab run, in what time of
-            the processors that leaves
-lab         `tests.lab`, inside the lab's own namespaces: on three processes, each with its own networks, as a test
-            there waits for most of its time; then, on two, classes that say `few = True`, which have a processor each
-            for what they time; then, one at a time, those that say `alone = True`: they load the whole machine
+source      of those the data plane's again, on the source of what was compiled
+lab         `tests.lab`, inside the lab's own namespaces: on two processes, each with its own networks, those that take
+            longest first; then, one at a time, classes that say `alone = True`: they load the whole machine, or
+            what they time must not compete
 rootless    `tests.lab` again as nobody, when root started us: what works for root must work for everyone
             (a test class that says `rootless = False` is left out of this run)
 
@@ -36,13 +35,11 @@ from tests.runs import Tally, read_tally
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ("pure", "source", "lab", "rootless")
-MORE = 1  # modules of the lab at a time than jobs: each uses a third of a processor
 # Modules that take longest, and so begin first.
 LONGEST = ("home", "restart", "forgetful", "mesh", "switch", "balance", "upload_doctor", "revocation", "years")
 OF_SOURCE = ("tests.tunnel.", "tests.wire.")
 ENTER = (sys.executable, "-m", "morphnet.lab.enter", "--")
 UNSTEADY = 3  # tests of a run
-IDLE = "import os, sys; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.execv(sys.argv[1], sys.argv[1:])"
 AS_NOBODY = (str(ROOT / "tests/lab/as_nobody.sh"),)
 
 
@@ -54,18 +51,12 @@ def main() -> int:
     options.add_argument("tests", nargs="*", help="modules, classes or tests; all when none is named")
     asked = options.parse_args()
     total = Tally()
-    source: Beside | None = None
     for run in [asked.only] if asked.only else RUNS:
         if run == "rootless" and os.geteuid() != 0 and not asked.only:
             continue  # the lab run was rootless already
-        if run == "source" and not asked.only:
-            if compiled.IN_USE:  # else the pure run was that already
-                source = Beside(run, _found(run, asked.tests), asked.jobs)
-            continue
-        total += _run(run, _found(run, asked.tests), asked.jobs, sys.stdout, source)
-        if source is not None:
-            total += source.tally()
-            source = None
+        if run == "source" and not compiled.IN_USE and not asked.only:
+            continue  # the pure run was that already
+        total += _run(run, _found(run, asked.tests), asked.jobs)
     for skip in total.skips:
         print(f"skipped {skip}")
     for failure in total.unsteady:
@@ -87,7 +78,6 @@ class Found(NamedTuple):
     name: str
     tests: int = 1
     alone: bool = False
-    few: bool = False
 
     @property
     def module(self) -> str:
@@ -95,47 +85,24 @@ class Found(NamedTuple):
         return ".".join(self.name.split(".")[:3])
 
 
-class Beside:
-    """A run under way beside another one; it speaks when it is waited for."""
-
-    def __init__(self, run: str, found: list[Found], jobs: int) -> None:
-        self._said, pool = io.StringIO(), ThreadPoolExecutor(1)
-        self._under_way = pool.submit(_run, run, found, jobs, self._said, None)
-        pool.shutdown(wait=False)
-
-    def tally(self) -> Tally:
-        """What it has come to."""
-        tally = self._under_way.result()
-        sys.stdout.write(self._said.getvalue())
-        sys.stdout.flush()
-        self._said.seek(0)
-        self._said.truncate()
-        return tally
-
-
-def _run(run: str, found: list[Found], jobs: int, to: TextIO, beside: Beside | None) -> Tally:
-    """:param beside: a run under way, which must have ended before tests that do not want to compete."""
+def _run(run: str, found: list[Found], jobs: int) -> Tally:
     if not found:
         return Tally()
-    print(f"tests: {run}, {len(found)} classes", file=to, flush=True)
+    print(f"tests: {run}, {len(found)} classes", flush=True)
     began = time.monotonic()
     if run in ("pure", "source"):
         names = [each.name for each in found]
-        tally = _trial(run, [f"--jobs={jobs}", *names], to)
+        tally = _trial(run, [f"--jobs={jobs}", *names])
     else:
-        few, alone = ([each for each in found if getattr(each, how)] for how in ("few", "alone"))
-        crowd = [each for each in found if not each.few and not each.alone]
-        tally = _side_by_side(run, modules_of(crowd), jobs if jobs == 1 else jobs + MORE)
-        if beside is not None:
-            beside.tally()
-        tally += _side_by_side(run, modules_of(few), jobs)
+        crowd, alone = [each for each in found if not each.alone], [each for each in found if each.alone]
+        tally = _side_by_side(run, modules_of(crowd), jobs)
         if alone:
-            tally += _trial(run, [each.name for each in alone], to)
-    print(f"tests: {run}: {tally}, {time.monotonic() - began:.0f} s", file=to, flush=True)
+            tally += _trial(run, [each.name for each in alone])
+    print(f"tests: {run}: {tally}, {time.monotonic() - began:.0f} s", flush=True)
     failed = tally.failed_tests
     if os.environ.get("CI") and 0 < len(failed) <= UNSTEADY:
-        print(f"tests: {run}, what failed once more", file=to, flush=True)
-        tally = tally.once_more(_trial(run, list(failed), to))
+        print(f"tests: {run}, what failed once more", flush=True)
+        tally = tally.once_more(_trial(run, list(failed)))
     return tally
 
 
@@ -178,7 +145,6 @@ def _trial(run: str, arguments: list[str], to: TextIO = sys.stdout) -> Tally:
         before = ENTER if run == "lab" or os.geteuid() != 0 else (*AS_NOBODY, *ENTER)
     if run == "source":
         environment["MORPHNET_CORE"] = "c"
-        before = (sys.executable, "-c", IDLE)
     with tempfile.TemporaryDirectory(prefix="morphnet-tests-") as place:
         os.chmod(place, 0o1777)  # the rootless run writes here too
         command = [*before, sys.executable, "-m", "twisted.trial", f"--temp-directory={place}/trial", "--rterrors"]
@@ -210,7 +176,7 @@ def _found(run: str, asked: list[str]) -> list[Found]:
                 found[name] = Found(name)
             elif run != "rootless" or getattr(test, "rootless", True):
                 of = test.id().rpartition(".")[0]
-                before = found.get(of, Found(of, 0, getattr(test, "alone", False), getattr(test, "few", False)))
+                before = found.get(of, Found(of, 0, getattr(test, "alone", False)))
                 found[of] = before._replace(tests=before.tests + 1)
     return sorted(found.values())
 

@@ -21,7 +21,7 @@ class FailoverTests(LabCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way."""
 
     rootless = False  # nothing of it depends on who one is
-    few = True
+    alone = True
 
     def test_redundant_link_down(self) -> None:
         """A1: with every packet on every path, an uplink that goes down costs no packet."""
@@ -155,7 +155,7 @@ class NoResendTests(LabCase):
     """The same uplinks, and nothing is sent again."""
 
     rootless = False  # nothing of it depends on who one is
-    few = True
+    alone = True
 
     plan = Plan(settings=(("resend", False),))
 

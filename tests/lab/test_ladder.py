@@ -31,7 +31,7 @@ UP = "the top of the ladder"
 class LadderCase(Watched):
     """One uplink of 20 Mbit/s, 10 ms one way; a gateway by two ports."""
 
-    few = True
+    alone = True
     plan = Plan(
         lambda: two_uplinks((0.010,), (20e6,)),
         client=(

@@ -23,7 +23,7 @@ class PassageTests(LabCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way; the relay is where they meet."""
 
     rootless = False  # nothing of it depends on who one is
-    few = True
+    alone = True
 
     @contextlib.contextmanager
     def without(self, *protocols: str) -> Iterator[None]:

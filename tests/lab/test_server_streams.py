@@ -24,7 +24,7 @@ class StreamCase(LabCase):
 class BlockedTests(StreamCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way."""
 
-    few = True
+    alone = True
 
     def open_anew(self) -> None:
         """No stream is left of another test."""

@@ -52,7 +52,7 @@ def sent_to(capture: Path, port: int) -> list[bytes]:
 class WebCase(StreamCase):
     """With what passed by TCP 443 while a stream was used."""
 
-    few = True
+    alone = True
     skip = NOT_HERE or (None if NGINX.exists() else "no nginx here")
 
     def restart(self, **settings: object) -> None:

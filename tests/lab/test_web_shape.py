@@ -20,7 +20,7 @@ HELLO = b"\x16\x03\x01"  # the record that a ClientHello is in
 class WebShapeTests(LabCase):
     """One uplink of 20 Mbit/s, 10 ms one way; nginx on the gateway."""
 
-    few = True
+    alone = True
     rootless = False
     skip = NOT_HERE or (None if NGINX.exists() else "no nginx here")
     plan = Plan(
