@@ -46,6 +46,7 @@ _COMERS = {
 OF_PROCESS: Counted = {
     "balance_changes": ("times", "that an uplink was found to lead out, or not any more"),
     "balance_resets": ("connections", "of this machine's own that were reset with the uplink that they were on"),
+    "batches": ("messages", "of a relay that told a node of several others at once"),
     "between": ("pairs", "of a browser and a home whose link goes through here, sealed"),
     "between_bytes": ("bytes", "of such links"),
     "between_pairs": ("pairs", "that have had such a link"),

@@ -225,8 +225,8 @@ DATAGRAMS = (
         (
             "tunnel.inbound.Inbound._opened",
             "tunnel.inbound.Inbound._packet",
-            *(f"wire.pure.Key.{each}" for each in ("open", "open_all", "open_run", "open_whole")),
-            *(f"wire.seal.{each}" for each in ("open_each", "open_run", "open_whole")),
+            *(f"wire.pure.Key.{each}" for each in ("open", "open_all", "open_run", "open_whole", "open_row")),
+            *(f"wire.seal.{each}" for each in ("open_each", "open_run", "open_whole", "open_row")),
         ),
     ),
 )

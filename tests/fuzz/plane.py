@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import groupby
 
 from morphnet.config.policy import from_toml
 from morphnet.tunnel.guard import Guard
@@ -75,7 +76,7 @@ def guard(data: bytes) -> Guard:
 
 def member(data: bytes) -> World:
     """
-    Sealed datagrams of a client that says what it likes: kinds, numbers, lanes, frames, packets.
+    Sealed datagrams of a client that says what it likes: kinds, numbers, lanes, frames, packets, alone and in runs.
 
     Whatever comes in, what the server holds for it stays bounded, and its other client does not notice.
     """
@@ -83,7 +84,7 @@ def member(data: bytes) -> World:
     session = world.client_session
     shown = next(path.shown for path in session.paths.values() if path.shown)
     number = max(path.delivery.number for path in session.paths.values()) + 1000
-    kinds, at = sorted(TYPES), 0
+    kinds, at, sealed = sorted(TYPES), 0, list[bytes]()
     while at + _HEAD.size <= len(data):
         kind, flags, lane, path, place, compression, sequence, size = _HEAD.unpack_from(data, at)
         plain = data[at + _HEAD.size : at + _HEAD.size + size]
@@ -94,8 +95,9 @@ def member(data: bytes) -> World:
             flags & 0x1F, round(world.now * 1e6) & 0xFFFFFFFF, place & 63, lane, TO_SERVER, number,
         )  # fmt: skip
         key = session.outbound.keys.take(1, world.now)
-        datagram = bytes(seal(session.format, key, header, plain))
-        world.server.from_path([Arrival(0, world.addresses[0], memoryview(datagram), len(datagram))], world.now)
+        sealed.append(bytes(seal(session.format, key, header, plain)))
+    for size, run in groupby(sealed, len):  # as a kernel hands them over: those of one size together
+        world.server.from_path([Arrival(0, world.addresses[0], memoryview(b"".join(run)), size)], world.now)
     world.run(SECONDS)
     assert len(world.server.sessions) == 1
     return world
