@@ -11,8 +11,6 @@ from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from tests.simulation import Link, World
 
-ONCE = 64  # packets that are read from a TUN at once
-
 
 class BusyWorld(World):
     """
@@ -54,8 +52,8 @@ class BusyWorld(World):
         gathered, self._inbox[client] = self._inbox[client], []
         inside, self._inside[client] = self._inside[client], []
         made: list[Effects] = []
-        for first in range(0, len(inside), ONCE):
-            made.append(tunnel.from_tun(inside[first : first + ONCE], began))
+        if inside:
+            made.append(tunnel.from_tun(inside, began))
         if gathered:
             made.append(tunnel.from_path([each._replace(late=began - at) for at, each in gathered], began))
         due = tunnel.next_timer()

@@ -11,13 +11,9 @@ from enum import StrEnum
 
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.lateness import PathLateness
-from morphnet.tunnel.rtt import UNKNOWN, RttEstimate
+from morphnet.tunnel.rtt import RttEstimate
 
-QUIET, ALONE = 0.2, 0.5  # seconds without a word by any path, and by the only one: the peer may be late
-PROMPT, GRACE = 0.02, 0.03  # seconds in which a peer that runs acknowledges; and to look at all that it has got
-LATER = 2.0  # times what its longest answer of late took that it is waited for
-SLOW, MOST_SLOW = 0.1, 1.5  # seconds that such an answer takes at least, and counts for at most
-SLOW_FOR = 15.0  # seconds for which that is remembered
+ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
 STREAMED = 0.5  # by one on TCP, which waits 0.2 s and a round trip before it sends again what was lost at the end
 NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
 FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
@@ -59,11 +55,6 @@ class Liveness:
         self.renewed = False  # whether that was done in this silence
         self.rhythm = 1.0  # share of the usual time after which it shows next that it is there
         self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
-        self._runs_for, self._runs_at = (
-            NEVER,
-            NEVER,
-        )  # the `unanswered_at` since which the peer runs; when that was seen
-        self._slowest, self._slow_at = 0.0, float("-inf")  # seconds of the longest answer of late, and when it came
 
     @property
     def usable(self) -> bool:
@@ -113,12 +104,12 @@ class Liveness:
 
     def silent_at(self, unanswered_at: float | None, rank: int, alone: bool) -> float:
         """
-        When it counts as silent, and is used no more: later when the peer was not heard of either, for then that may be
-        late; and when it is on TCP, which mends itself.
+        When it counts as silent, and is used no more: later when it is the only one, for then the peer may be late, and
+        nothing is gained; and when it is on TCP, which mends itself.
 
         :param unanswered_at: since when something waits for an Ack; None when nothing does.
         :param rank: of what carries it.
-        :param alone: whether the session has no other path: nothing is gained then.
+        :param alone: whether the session has no other path.
 
         Source: for TCP's least timeout, TCP_RTO_MIN in Linux, include/net/tcp.h; RFC 6298 section 2.
         """
@@ -127,38 +118,9 @@ class Liveness:
         limit = self.silence_limit()
         if rank != DIRECT and limit < STREAMED:
             limit = STREAMED
-        if self._runs_for == unanswered_at:
-            return max(unanswered_at + limit, self._runs_at + GRACE)
-        return unanswered_at + max(limit, ALONE if alone else QUIET, LATER * self._slow(unanswered_at))
-
-    def accused(self, unanswered_at: float, heard_at: float) -> bool:
-        """
-        Whether it is news that the peer runs, and has not acknowledged what is sent by this path: then it is the path.
-
-        :param heard_at: when the peer was heard of, by any path.
-        """
-        if self._runs_for == unanswered_at:
-            return False
-        usual = (self._rtt.smoothed or UNKNOWN) + PROMPT + 2 * self._lateness.known
-        return heard_at > unanswered_at + max(usual, self._slow(unanswered_at))
-
-    def accuse(self, unanswered_at: float, now: float) -> None:
-        """It is so."""
-        self._runs_for, self._runs_at = unanswered_at, now
-
-    def _slow(self, now: float) -> float:
-        """Seconds that the longest answer of late has taken."""
-        return self._slowest if now - self._slow_at < SLOW_FOR else 0.0
-
-    def took(self, seconds: float, now: float) -> None:
-        """
-        An answer came after so long: a peer that waits for a processor is late again, and is not dead. It is only known
-        by that, since of what it reads together the newest has hardly waited.
-
-        :param seconds: SLOW at least, else it is not worth the call.
-        """
-        if seconds >= self._slowest or now - self._slow_at > SLOW_FOR:
-            self._slowest, self._slow_at = min(seconds, MOST_SLOW), now
+        if alone and limit < ALONE:
+            limit = ALONE
+        return unanswered_at + limit
 
     def nudge_at(self, unanswered_at: float) -> float:
         """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from morphnet.tunnel.delivery import Delivery
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.lateness import Lateness, PathLateness
-from morphnet.tunnel.liveness import ALONE, SLOW, Liveness, State
+from morphnet.tunnel.liveness import Liveness, State
 from morphnet.tunnel.mtu import BASE, MtuSearch
 from morphnet.tunnel.pacer import Pacer
 from morphnet.tunnel.received import Received
@@ -180,10 +180,7 @@ class Path:
         """
         if ack.largest >= self.delivery.number:  # acknowledges what was never sent
             return 0
-        asked_at = self.delivery.unanswered_at
         settled = self.delivery.settle(ack, now)
-        if settled.packets and asked_at is not None and now - asked_at > SLOW:
-            self.life.took(now - asked_at, now)
         if settled.newest:
             self.lateness.answered(ack.delay, now)
             sample = (((round((now - late) * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
@@ -195,16 +192,13 @@ class Path:
         self.pacer.acknowledged(ack, settled, now, late)
         return settled.packets
 
-    def proves_life(self, ack: Ack, now: float) -> bool:
+    def proves_life(self, ack: Ack) -> bool:
         """Whether `ack` tells of something sent since the path fell silent; what was learned before is void then."""
         life, delivery = self.life, self.delivery
         if life.state is not State.SILENT or not self.validation.validated:
             return False
         if not life.proof_from <= ack.largest < delivery.number:
             return False
-        under_way = life.proof_from - 1
-        if delivery.acked < under_way and any(first <= under_way <= last for first, last in ack.ranges):
-            life.took(now - life.since + ALONE, now)  # it had only to wait
         life.proofs += ack.largest > delivery.acked
         self.rtt.restart()
         self.pacer.relearn()

@@ -273,7 +273,7 @@ class Session:
         if path is None or path.life.state is State.CLOSED:
             return
         probe = path.mtu.probing
-        revived = path.proves_life(ack, now) and (path.life.rested(now) or not self.outbound.usable_paths())
+        revived = path.proves_life(ack) and (path.life.rested(now) or not self.outbound.usable_paths())
         news = path.acknowledge(ack, now, late)
         if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
             path.mtu.acknowledged(probe, now)

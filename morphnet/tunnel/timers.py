@@ -58,10 +58,8 @@ def excuse(session: Session, late: float, now: float) -> None:
 
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path in use: is it still there, and does it carry more?"""
-    life, unanswered_at = path.life, path.delivery.unanswered_at
-    if unanswered_at is not None and life.accused(unanswered_at, session.heard_at):
-        life.accuse(unanswered_at, now)
-    if life.silent_at(unanswered_at, path.rank, len(session.paths) == 1) <= now:
+    life = path.life
+    if life.silent_at(path.delivery.unanswered_at, path.rank, len(session.paths) == 1) <= now:
         session.table.change(path, State.SILENT, now, effects)
         session.table.probe(path, now, effects)
         life.fell_silent(now)
@@ -69,10 +67,10 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     path.delivery.expire(now)
     if path.rank and dormant(session, path, now):
         return
+    unanswered_at = path.delivery.unanswered_at
     if unanswered_at is not None and life.nudged_at != unanswered_at and life.nudge_at(unanswered_at) <= now:
         life.nudged_at = unanswered_at
         session.outbound.send_frames(path, ControlPacket([Ping()], asks=True), now, effects)
-        _ask_elsewhere(session, path, now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
         session.outbound.send_frames(
             path, ControlPacket([Ping(), *session.roaming.observed(path)], asks=True), now, effects
@@ -83,13 +81,6 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
         if path.mtu.probing == path.delivery.number:
             session.outbound.send_frames(path, ControlPacket([Ping()], size=size), now, effects)
-
-
-def _ask_elsewhere(session: Session, path: Path, now: float, effects: Effects) -> None:
-    """`path` does not answer: is it that, or does its peer wait for a processor? Another path that is idle tells."""
-    for other in session.paths.values():
-        if other is not path and other.life.usable and other.delivery.unanswered_at is None:
-            session.outbound.send_frames(other, ControlPacket([Ping()], asks=True), now, effects)
 
 
 def _beat_at(session: Session, path: Path) -> float:
@@ -176,5 +167,4 @@ def due_at(session: Session, now: float) -> float:
                 due = min(due, life.nudge_at(unanswered_at))
             else:
                 due = min(due, life.silent_at(unanswered_at, path.rank, alone), now + NUDGED_EVERY)
-                due = now if life.accused(unanswered_at, session.heard_at) else due
     return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

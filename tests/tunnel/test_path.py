@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.frames import Ack
@@ -53,26 +52,10 @@ class LifeTests(SynchronousTestCase):
         path.enter(State.SILENT, 2.0)
         path.sent(1, 100, 100, 2.0, asks=False)
         old, new, never = (Ack(0, number, 0, 0, 1, 0, 0, ((number, number),)) for number in (2, 3, 4))
-        self.assertEqual([path.proves_life(ack, 2.1) for ack in (old, never)], [False, False])
+        self.assertEqual([path.proves_life(ack) for ack in (old, never)], [False, False])
         self.assertEqual(path.rtt.smoothed, 0.02)
-        self.assertTrue(path.proves_life(new, 2.1))
+        self.assertTrue(path.proves_life(new))
         self.assertEqual((path.life.proofs, path.rtt.smoothed), (1, None))
-
-    def test_was_late(self) -> None:
-        """A peer is waited for longer once an answer was late, or what it was thought to have lost was not."""
-        for lost, slow in ((True, False), (False, True)):
-            path = path_of()
-            path.sent(3, 1000, 3000, 1.0, asks=True)
-            path.enter(State.SILENT, 1.5)
-            path.sent(1, 100, 100, 1.5, asks=False)
-            ack = Ack(0, 3, 0, 0, 4, 0, 0, ((3, 3),) if lost else ((0, 3),))
-            self.assertTrue(path.proves_life(ack, 2.3))
-            self.assertEqual(path.life.silent_at(3.0, DIRECT, alone=True) > 3.0 + 1.3, slow)
-        path = path_of()
-        for number, took in enumerate((0.02, 0.4)):
-            path.sent(1, 1000, 1000, 1.0, asks=True)
-            path.acknowledge(Ack(0, number, 0, 1_000_000, number + 1, 1000, 0, ((0, number),)), 1.0 + took)
-        self.assertAlmostEqual(path.life.silent_at(3.0, DIRECT, alone=True), 3.8)
 
     def test_moved(self) -> None:
         """Another address is another way, of which nothing is known; another port is the same one."""
@@ -108,7 +91,7 @@ class OverflowTests(SynchronousTestCase):
             path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
             path.mtu.trust()
             for step in range(9):
-                path.sent(4, 1440, 5760, step / 1000, asks=True)
-            path.sent(1, 1440 if passes else 100, 1440, 0.01, asks=True)
+                path.sent(4, 1440, 5760, step / 50, asks=True)
+            path.sent(1, 1440 if passes else 100, 1440, 0.2, asks=True)
             path.acknowledge(Ack(0, 36, 0, 10_000, 1, 1440, 20_000, ((36, 36),)), 1.0)
             self.assertEqual(path.mtu.proven == path.mtu.ceiling, passes)
