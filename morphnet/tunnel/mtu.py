@@ -47,7 +47,7 @@ class MtuSearch:
         self._probe: tuple[int, int] | None = None  # (packet number, size) under way
         self._due_at = 0.0
         self._lost_large, self._passed_at = 0, float("-inf")  # runs; when the newest large one that arrived was sent
-        self._vanish_at = 0.0  # when the first of those lost was sent
+        self._vanished = (0.0, 0.0)  # when the first and the last of those lost were sent
         self._usual, self._gone = 0.0, 0  # share of large ones that is lost anyway, 0 .. 1; runs of them lost in a row
         self._settled_at: float | None = None
         self._halving = False
@@ -177,9 +177,10 @@ class MtuSearch:
         self._gone += 1
         if sent_at <= self._passed_at:
             return False  # of one size, some arrive and some do not: that is a queue, however many it takes at once
-        self._vanish_at = min(self._vanish_at, sent_at) if self._lost_large else sent_at
+        first, last = self._vanished if self._lost_large else (sent_at, sent_at)  # they come in any order
+        first, last = self._vanished = min(first, sent_at), max(last, sent_at)
         self._lost_large += 1
-        if self._lost_large < self._by_chance(BLACK_HOLE) or sent_at - self._vanish_at < LASTS:
+        if self._lost_large < self._by_chance(BLACK_HOLE) or last - first < LASTS:
             return False
         given_up, self._lost_large, self._doubted, self._shrank_at = self.proven > BASE, 0, True, now
         self.proven = min(BASE, self.proven)
