@@ -87,7 +87,7 @@ class DeliveryTests(SynchronousTestCase):
             mtu.trust()
             delivery = Delivery(RttEstimate(), mtu)
             for number in range(BLACK_HOLE):
-                now = 0.01 * number
+                now = 0.03 * number
                 flight = delivery.sent(1, large, large, now, asks=True)
                 assert flight is not None
                 flight.run = Run(b"", bytes(large), large, 0, 1)
@@ -99,7 +99,7 @@ class DeliveryTests(SynchronousTestCase):
                 if passes and number == BLACK_HOLE - 2:
                     mtu.delivered(large, now + 0.005)
             wanted = [] if passes else lost
-            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]], 0.1), wanted)
+            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]], 0.16), wanted)
             self.assertEqual(delivery.recovery.spilt, lost[-1:] if passes else [])
             for again, left in ((REPAIRS, wanted), (REPAIRS + SHORTER, wanted[1:])):
                 lost[0].again = again  # it was lost as often before anybody knew why
