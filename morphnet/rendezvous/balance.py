@@ -27,6 +27,7 @@ ROUND_PATIENCE = 1.0  # seconds that a round of all questions has, at least
 MOST_PATIENCE = 2.0  # seconds, whatever the RTT
 PORTAL_EVERY = 10.0  # seconds between looks for a captive portal, while an uplink is up
 PROOFS, MOST_PROOFS = 3, 30  # rounds that must be answered before one is up again
+SIGNED_IN = 3  # rounds without a page until a portal is believed to be gone; it may only have been slow
 CALM = 60.0  # seconds that an uplink must stay up until nobody remembers how often it was down
 LATE, MOST_VOID = 0.5, 3  # seconds after the moment when something should have been answered; rounds
 REMEMBERED = 64  # questions that an answer may still come to
@@ -96,7 +97,7 @@ class Health:
         self._due_at = float("-inf")
         self._voided = 0  # rounds since the last one that told something
         self._portal_at = float("-inf")  # when to look for one again
-        self._verdict = Verdict.SILENT
+        self._verdict, self._pageless = Verdict.SILENT, 0  # in a row, after a page
         self._proofs, self._needed = 0, 1
         self._falls = 0  # of late
         self._up_at = 0.0
@@ -111,7 +112,7 @@ class Health:
         late = [number for number in self._waited if self._asked[number].until <= now]
         self._waited.difference_update(late)
         if any(self._asked[number].check == self._portal for number in late):
-            self._verdict = Verdict.SILENT
+            self._judge(Verdict.SILENT)
         if late and not self._heard and not self._full:
             return self._ask_all(now)  # one was not answered: it may be that target
         if not self._waited:
@@ -160,9 +161,16 @@ class Health:
         if self._asked.pop(number, None) is None:
             return
         self._waited.discard(number)
-        self._verdict, self._portal_at = verdict, now + PORTAL_EVERY
+        self._portal_at = now + PORTAL_EVERY
+        self._judge(verdict)
         if verdict is Verdict.PAGE:
             self._fall(now, "a captive portal answers: open a web page there and sign in")
+
+    def _judge(self, verdict: Verdict) -> None:
+        """One page tells a portal; that there is none any more, SIGNED_IN rounds."""
+        self._pageless = 0 if verdict is Verdict.PAGE else self._pageless + 1
+        if self._verdict is not Verdict.PAGE or self._pageless >= SIGNED_IN:
+            self._verdict = verdict
 
     def lost(self, why: str, now: float) -> None:
         """The uplink is not there, or has no carrier."""

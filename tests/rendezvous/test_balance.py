@@ -145,6 +145,19 @@ class HealthTests(SynchronousTestCase):
         net.run(20)
         self.assertEqual((net.health.state, net.health.changes), (State.DOWN, 1))
 
+    def test_slow_portal(self) -> None:
+        """One whose pages come late, or not at all, two times of three, is one all the same."""
+        net = Net()
+        net.verdict = Verdict.PAGE
+        net.run(20)
+        for none in (None, Verdict.ACCEPTS, Verdict.SILENT):
+            for _ in range(5):
+                net.verdict = none
+                net.run(1.8)
+                net.verdict = Verdict.PAGE
+                net.run(2.2)
+        self.assertEqual((net.health.state, net.health.changes), (State.DOWN, 1))
+
     def test_takes_all(self) -> None:
         """Where somebody takes every connection, connections prove nothing; echoes and names still do."""
         net = Net()
