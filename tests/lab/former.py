@@ -1,7 +1,7 @@
 """
 Runs a program as the version before, as far as others notice.
 
-    python -m tests.lab.former PROGRAM OPTIONS...
+    python -m tests.lab.former PYTHON ... -m PROGRAM OPTIONS...
 
 What came since is taken out: fields and messages of the control link, and the newest steps of the records. So it says
 and understands what that version did, and refuses what that one refused.
@@ -37,5 +37,5 @@ def step_back() -> None:
 
 if __name__ == "__main__":
     step_back()
-    del sys.argv[0]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    del sys.argv[: sys.argv.index("-m") + 1]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.durable import make_directory
 from morphnet.pki.files import CA, write_certificate, write_key
 from tests.fakes_pki import a_key, an_authority
 
@@ -76,8 +77,8 @@ CLIENT = NOBODY | LAYER2 | HOME | role("server") | role("relay") | WEB | SECOND_
 
 class LoadedTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.place = Path(self.mktemp()).absolute()
-        make_directory(self.place)
+        self.place = Path(mkdtemp())  # short: the path of a socket has 107 bytes
+        self.addCleanup(shutil.rmtree, self.place)
         self.dirs = [f"--{each}-dir={self.place}" for each in ("pki", "state", "run")]
 
     def join(self) -> None:
