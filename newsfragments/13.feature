@@ -12,3 +12,4 @@ Carried datagrams that a program sends at once are sealed, sent, opened and hand
 `shape = "web"`: control link and data go by HTTPS to a web server of your own with a public certificate, and nothing else leaves the machine; inside the client and the server know one another as ever, and who calls or probes finds the web site. See docs/shapes.md.
 A run of datagrams is masked while it is sealed and opened where it is, in both shapes by UDP: `masked` leaves 91 % of what `plain` does or more, without a compiler 80 % or more. `MORPHNET_EXAMPLES` counts for the parsers of shapes too.
 An idle path that is masked or looks like QUIC shows that it is there at drawn times, three quarters to the whole of `heartbeat_s`, and not like a clock.
+Without a compiler the shapes by UDP cost less: `masked` leaves 86.8 % of what `plain` does, `quic` 86.0 %.

@@ -119,8 +119,11 @@ class Key:
         stream = cipher(spread(list(map(_SAMPLE, sealed)), blocks))
         if len(stream) != len(sealed) * blocks * BLOCK:
             raise ValueError("a stream of another length")
-        pieces = clothes(headers, stream, padding, before)
-        return b"".join((*chain.from_iterable(zip(pieces, sealed, strict=False)), pieces[-1]))
+        parts = sealed + sealed
+        parts[1::2] = sealed
+        parts[::2], ending = clothes(headers, stream, padding, before)
+        parts.append(ending)
+        return b"".join(parts)
 
     def _sealed(self, front: Front, nonce: bytes, head: View, body: View, size: int) -> tuple[list[bytes], list[bytes]]:
         """

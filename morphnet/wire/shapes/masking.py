@@ -57,19 +57,19 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     count = _count(data, size, front)
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
-    return spread(_column(data, size, (front, BLOCK), count), blocks)
+    return bytes(spread(_column(data, size, (front, BLOCK), count), blocks))
 
 
-def spread(found: list[bytes], blocks: int) -> bytes:
+def spread(found: Sequence[bytes], blocks: int) -> bytearray:
     """The same of samples that are cut out."""
-    many = found * blocks
+    many = list(found) * blocks
     for block in range(blocks):
         many[block::blocks] = found
     out, width = bytearray().join(many), BLOCK * blocks
     for block in range(1, blocks):
         last = BLOCK * block + BLOCK - 1
         out[last::width] = out[last::width].translate(_NUMBERED[block])
-    return bytes(out)
+    return out
 
 
 def dress(data: View, size: int, front: int, stream: bytes, padding: int, before: bytes) -> bytes:
@@ -87,14 +87,14 @@ def dress(data: View, size: int, front: int, stream: bytes, padding: int, before
         raise ValueError("a stream of another length")
     parts = _cut(data, size, count, (front, 0))
     pieces = clothes(parts[::2], stream, padding, before)
-    parts[::2] = pieces[:-1]
-    parts.append(pieces[-1])
+    parts[::2], ending = pieces
+    parts.append(ending)
     return b"".join(parts)
 
 
-def clothes(heads: Sequence[bytes], stream: bytes, padding: int, before: bytes) -> list[bytes]:
+def clothes(heads: Sequence[bytes], stream: bytes, padding: int, before: bytes) -> tuple[list[bytes], bytes]:
     """
-    What is put around the rest of each datagram: the first piece, then as many.
+    What is put in front of the rest of each datagram, and behind the last.
 
     :param heads: what is masked of each, of equal length.
     """
@@ -109,8 +109,8 @@ def clothes(heads: Sequence[bytes], stream: bytes, padding: int, before: bytes) 
     rows = (int.from_bytes(bare, "little") ^ masks).to_bytes(len(bare), "little")
     # The padding of one and the head of the next are neighbours: one piece.
     step = width - padding
-    pieces = _cutter(0, padding + head, step - head, count - 1).unpack_from(rows, step)
-    return [rows[:head], *pieces, rows[len(rows) - padding :]]
+    pieces = _cutter(0, padding + head, step - head, count - 1).unpack_from(rows, step) if count > 1 else ()
+    return [rows[:head], *pieces], rows[len(rows) - padding :]
 
 
 def undress(
@@ -162,8 +162,9 @@ def take(
         return None
     masked = before + front
     count, blocks = _count(data, size, masked), -(-masked // BLOCK)
-    heads, samples = _columns(data, size, masked, count)
-    stream = cipher(spread(samples, blocks))
+    cut = _pairs(masked, BLOCK, size - masked - BLOCK, count).unpack_from(data)
+    heads = cut[::2]
+    stream = cipher(spread(cut[1::2], blocks))
     if len(stream) != count * blocks * BLOCK:
         raise ValueError("a stream of another length")
     return _undress(data, (0, size), stream, (front, before, blocks * BLOCK), known, heads)
@@ -175,7 +176,7 @@ def _undress(
     stream: bytes,
     layout: tuple[int, int, int],
     known: Container[bytes],
-    heads: list[bytes] | None = None,
+    heads: Sequence[bytes] = (),
 ) -> Undressed | None:
     """
     :param where: offset of the first, and bytes of each but the last.
@@ -183,9 +184,9 @@ def _undress(
     :param heads: of each from that offset on what is masked and before it, where somebody has cut that out.
     """
     (at, size), (front, before, width) = where, layout
-    part, mask, begins = data[at:], at // size * width, before + 1
-    shown = slice(mask + begins, mask + begins + SHOWN_ID)
-    if _xor(part[begins : begins + SHOWN_ID], stream[shown]) not in known:
+    part, mask, begins = data[at:] if at else data, at // size * width, before + 1
+    id_ends = begins + SHOWN_ID
+    if _xor((heads[0] if heads else part)[begins:id_ends], stream[mask + begins : mask + id_ends]) not in known:
         return None
     count, gap = -(-len(part) // size), bytes(width - before - front)
     heads = heads or _column(part, size, (0, before + front), count)
@@ -199,7 +200,7 @@ def _undress(
         return None
     end = at + min(count * size, len(part))
     last = at + (count - 1) * size
-    if count > 1 and bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
+    if count > 1 and heads[count - 1][:SHOWN_ID] in known:  # its sender has just taken the mask off
         count, end = count - 1, last
     pieces = _cutter(begins, front - 1, len(gap), count).unpack_from(rows)
     if isinstance(part, memoryview) and not part.readonly:  # nothing moves
@@ -234,31 +235,17 @@ def _places(first: int, length: int, step: int, count: int) -> list[slice]:
     return [slice(at, at + length) for at in range(first, first + count * step, step)]
 
 
-def _column(data: View, size: int, where: tuple[int, int], count: int) -> list[bytes]:
+def _column(data: View, size: int, where: tuple[int, int], count: int) -> tuple[bytes, ...]:
     """The same bytes of each datagram, from an offset on so many."""
     at, length = where
-    with memoryview(data) as view:
-        found = list(_cutter(at, length, size - at - length, count - 1).unpack_from(view))
-        last = (count - 1) * size + at
-        found.append(bytes(view[last : last + length]))
-    return found
-
-
-def _columns(data: View, size: int, front: int, count: int) -> tuple[list[bytes], list[bytes]]:
-    """The first bytes of each datagram, `front` of them, and the sample behind."""
-    with memoryview(data) as view:
-        found = list(_pairs(front, BLOCK, size - front - BLOCK, count - 1).unpack_from(view))
-        last = (count - 1) * size
-        found.append(bytes(view[last : last + front]))
-        found.append(bytes(view[last + front : last + front + BLOCK]))
-    return found[::2], found[1::2]
+    return _cutter(at, length, size - at - length, count).unpack_from(data)
 
 
 def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[bytes]:
     """Of each datagram so many bytes, and the rest but for so many at its end, all in one row."""
     first, left = widths
     with memoryview(data) as view:
-        parts = list(_pairs(first, size - first - left, left, count - 1).unpack_from(view))
+        parts = list(_pairs(first, size - first - left, left, count - 1).unpack_from(view)) if count > 1 else []
         last = (count - 1) * size
         parts.append(bytes(view[last : last + first]))
         parts.append(bytes(view[last + first : len(data) - left]))
@@ -267,14 +254,14 @@ def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[byt
 
 @lru_cache(maxsize=512)
 def _cutter(before: int, length: int, behind: int, count: int) -> Struct:
-    """Cuts out of each so many bytes, between others."""
-    return Struct(f"{before}x{length}s{behind}x" * count)
+    """Cuts out of each so many bytes, between others; what is behind the last does not matter."""
+    return Struct(f"{before}x{length}s{behind}x" * (count - 1) + f"{before}x{length}s")
 
 
 @lru_cache(maxsize=512)
 def _pairs(one: int, other: int, behind: int, count: int) -> Struct:
-    """Cuts each into two parts, and leaves what is behind them."""
-    return Struct(f"{one}s{other}s{behind}x" * count)
+    """Cuts each into two parts, and leaves what is behind them; the same of the last."""
+    return Struct(f"{one}s{other}s{behind}x" * (count - 1) + f"{one}s{other}s")
 
 
 @lru_cache(maxsize=512)
