@@ -15,7 +15,7 @@ from morphnet.lab.browsing import PUBLIC, Browsing, browsing
 from morphnet.lab.chromium import CHROMIUM
 from morphnet.lab.vpn import BIN, wait_for
 from morphnet.wire.messages.home.frames import LONGEST
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 LARGE = 9_000_000  # bytes, so that it goes to the disk as it comes
 MOST_LOOKS = 8  # of the page at a connection that says nothing, four in a second: G1 asks for two seconds
