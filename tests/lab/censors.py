@@ -1,18 +1,21 @@
 """
 Who looks at what passes, and drops what is not liked: rules at a router between the client and the server.
 
-Each is made of nftables alone, so that it costs the lab nothing, but for the one who reads names, whom nftables needs a
-program for. Ports are accepted first: of `dport != 53 sport != 53` nft makes one comparison, of both together.
+Each is made of nftables alone, so that it costs the lab nothing, but for the one who reads names and the one who asks
+nDPI, whom nftables needs a program for. Ports are accepted first: of `dport != 53 sport != 53` nft makes one
+comparison, of both together.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 
 from morphnet.lab.box import Box
+from tests.lab.ndpi_censor import LOOKS_AT
 
 ROUTER = "isp"
 _CHAIN = "add table inet censor; add chain inet censor f { type filter hook forward priority 0; }"
@@ -35,6 +38,15 @@ ONLY_QUIC = (
 BY_NAME = (
     "ip saddr . udp sport . ip daddr . udp dport @flows counter drop",
     "ip daddr . udp dport . ip saddr . udp sport @flows counter drop",
+)
+# Either direction of a flow that is in the set passes; of all others no more than what was looked at. TCP that was
+# there before is left alone.
+BY_PROTOCOL = (
+    "tcp flags & (syn|ack) == syn ct mark set 3",
+    "ip saddr . th sport . ip daddr . th dport @flows accept",
+    "ip daddr . th dport . ip saddr . th sport @flows accept",
+    f"meta l4proto udp ct packets > {LOOKS_AT} counter drop",
+    f"meta l4proto tcp ct mark 3 ct packets > {LOOKS_AT} counter drop",
 )
 # A hotel.
 ONLY_443 = ("tcp dport 443 accept", "tcp sport 443 accept", "meta l4proto { tcp, udp } counter drop")
@@ -66,18 +78,33 @@ def censored_by_name(box: Box, *names: str) -> Iterator[None]:
     What is not QUIC is dropped meanwhile, and so is each flow of QUIC that asks for one of these names: all of it but
     what has passed until the name was read.
     """
-    reads = [sys.executable, "-m", "tests.lab.name_censor", "censor", *names]
+    with _read_by(box, BY_NAME + ONLY_QUIC, "name_censor", *names):
+        yield
+
+
+@contextlib.contextmanager
+def censored_by_ndpi(box: Box) -> Iterator[None]:
+    """Of each flow no more than the first packets pass meanwhile, unless nDPI knows what it is."""
+    with _read_by(box, BY_PROTOCOL, "ndpi_censor"):
+        yield
+
+
+@contextlib.contextmanager
+def _read_by(box: Box, rules: tuple[str, ...], program: str, *words: str) -> Iterator[None]:
+    """These rules hold meanwhile, and that program of ours fills their set."""
+    reads = [sys.executable, "-m", f"tests.lab.{program}", "censor", *words]
     with box.node(ROUTER).popen(reads, stdout=subprocess.PIPE, text=True) as censor:
         assert censor.stdout is not None  # asked for above
         censor.stdout.readline()  # from now on he misses none
-        try:
-            with censored(box, BY_NAME + ONLY_QUIC):
+        with censored(box, rules):
+            try:
                 yield
-        finally:
-            censor.terminate()
+            finally:
+                censor.terminate()
+                censor.wait()  # the set is there as long as he is
 
 
 def dropped(box: Box) -> int:
     """Packets that the rules have dropped since they hold."""
     listed = box.node(ROUTER).run(["nft", "list", "table", "inet", "censor"], check=True).stdout
-    return sum(int(line.split("packets ")[1].split()[0]) for line in listed.splitlines() if "counter packets" in line)
+    return sum(map(int, re.findall(r"counter packets (\d+)", listed)))

@@ -201,18 +201,16 @@ class CarryTests(CarryCase):
             self.assertEqual([each for each in found if each.fragment or each.size > 1500], [])
 
     def test_narrow(self) -> None:
-        """When both links begin to swallow what is larger than 1280 bytes, full packets soon come again."""
+        """When both links begin to swallow what is larger than 1280 bytes, no full packet is lost."""
         full = str(1500 - OVERHEAD - 28)
         self.box.change("client", [("up", "wg0", 1500 - OVERHEAD)])
         ping, wires = self.echoes("--size", full), [self.box.wire(name) for name in ("wan0", "wan1")]
         for wire in wires:
             wire.both(mtu=NARROW)
             self.addCleanup(wire.both, mtu=None)
-        rest(2.5)
-        ping.end()
+        rest(1.5)
+        self.nothing_lost(ping)
         self.assertTrue(all(wire.counters()["there"]["dropped_mtu"] for wire in wires))
-        self.assertEqual(self.echoes("--count", "50", "--size", full).wait()["lost"], 0)
-        self.assertEqual(self.wg.handshake_at(), self.first)
 
     def carries_full(self, end: Daemon) -> bool:
         """Whether each path takes what a link of 1500 does."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from unittest import SkipTest
 
 from morphnet.lab.topologies import SERVER, two_uplinks
 from tests.lab.case import Plan, rest
@@ -18,6 +20,7 @@ from tests.lab.censors import (
     WITHOUT_UDP,
     censored,
     censored_by_name,
+    censored_by_ndpi,
     dropped,
 )
 from tests.lab.test_shapes import DATA, STRANGER, Watched
@@ -106,6 +109,12 @@ class CensorTests(LadderCase):
     def test_only_quic(self) -> None:
         """Whatever does not begin as QUIC is dropped."""
         self.gets_through(ONLY_QUIC, TUNNEL_WITHIN, "quic")
+
+    def test_unknown_to_ndpi(self) -> None:
+        """Whatever nDPI does not know is dropped, once it has looked: quic passes."""
+        if shutil.which("ndpiReader") is None:
+            raise SkipTest("no ndpiReader here")
+        self.passes(lambda: censored_by_ndpi(self.box), TUNNEL_WITHIN, "quic")
 
     def test_forbidden_name(self) -> None:
         """QUIC alone passes, and not with our name: each flow ends when that was read, and the stream carries it."""

@@ -14,7 +14,7 @@ from tests.lab.public_web import NAME, PATH, PORT, trust, web_server
 from tests.lab.scene import NOT_HERE
 from tests.lab.test_web import sent_to
 
-PROBES = 300
+PROBES = 1000
 HELLO = b"\x16\x03\x01"  # the record that a ClientHello is in
 
 
