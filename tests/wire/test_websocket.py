@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from itertools import pairwise, product
 from typing import Any
 
@@ -227,6 +228,19 @@ class FrameTests(SynchronousTestCase):
         reader.feed(b"\x81\x10\xff")
         reader.take(1)
         self.assertEqual((reader.why or (0,))[0], NOT_TEXT)
+
+    def test_pieces_without_end(self) -> None:
+        """A message in pieces takes the room of its bytes, however small they are, and however many have none."""
+        reader = FrameReader(masks=False, most=MOST)
+        reader.feed(b"\2\0")
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for piece in [b"\0\0" * 5000] * 20 + [b"\0\2ab"] * (MOST // 2):
+            reader.feed(piece)
+            self.assertEqual(reader.take(5001)[0], [])
+        self.assertLess(tracemalloc.get_traced_memory()[0], 16 * MOST)
+        reader.feed(b"\x80\0")
+        self.assertEqual(reader.take(2), ([(BINARY, b"ab" * (MOST // 2))], 1))
 
     def test_at_most(self) -> None:
         """No more is read than is asked for, and what is left is there the next time."""
