@@ -23,6 +23,7 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.wire import core, pure
 from morphnet.wire.websocket import BINARY, CLOSE, MORE, NOT_TEXT, PING, TEXT, TOO_BIG, FrameReader, head, masked
+from tests import EXAMPLES
 
 MOST = 300  # bytes of a message here
 Said = list[tuple[object, ...]]
@@ -184,7 +185,7 @@ class AgreementTests(SynchronousTestCase):
         st.lists(frames(), max_size=6), st.booleans(), st.binary(min_size=4, max_size=4), st.lists(st.integers(0, 400)),
         st.integers(1, 4), st.integers(0, 30) | st.just(0),
     )  # fmt: skip
-    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(400, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     def test_frames(
         self, given_frames: list[tuple[bytes, bool]], masks: bool, mask: bytes, cuts: list[int], most: int, short: int
     ) -> None:
@@ -194,7 +195,7 @@ class AgreementTests(SynchronousTestCase):
         self.agree(wire, cuts, most, masks=masks)
 
     @given(st.binary(max_size=60), st.lists(st.integers(0, 60)), st.booleans())
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(200, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     def test_junk(self, junk: bytes, cuts: list[int], masks: bool) -> None:
         """Bytes that mean nothing."""
         self.agree(junk, cuts, 2, masks=masks)
