@@ -82,9 +82,13 @@ class LogTests(SynchronousTestCase):
         """What is in the log file after three lines."""
         path = Path(self.mktemp())
         twistd = {"logfile": str(path), "nodaemon": True, **options}
-        made = list[Any]()
-        plain = logs._plain
-        self.patch(logs, "_plain", lambda: made.append(plain()) or made[-1])
+        made, plain = list[Any](), logs._plain
+
+        def remembered() -> Any:
+            made.append(plain())
+            return made[-1]
+
+        self.patch(logs, "_plain", remembered)
         settle(twistd, as_json=as_json)
         observer = namedAny(twistd["logger"])()
         for namespace in ("morphnet", "twisted.conch.ssh.session", "morphnet.roles"):
