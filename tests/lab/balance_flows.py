@@ -42,6 +42,10 @@ class Flows:
         """Begin so many: where the world sees each; "" for one that nobody answers in PATIENCE."""
         return list(self._ask("open", count))
 
+    def begin(self, count: int, every: float) -> list[str]:
+        """As `open`, one after so many seconds each, whatever becomes of the one before."""
+        return list(self._ask("begin", count, every))
+
     def alive(self) -> dict[str, int]:
         """How many still bring something, by where the world sees them."""
         return dict(self._ask("alive"))
@@ -90,6 +94,14 @@ class _Inside:
     def open(self, count: int) -> list[str]:
         return [self._begin() for _ in range(count)]
 
+    def begin(self, count: int, every: float) -> list[str]:
+        with ThreadPoolExecutor(count) as at_once:
+            begun = []
+            for _ in range(count):
+                begun.append(at_once.submit(self._begin))
+                time.sleep(every)
+            return [each.result() for each in begun]
+
     def _begin(self) -> str:
         try:
             flow = socket.create_connection((self._host, self._port), PATIENCE)
@@ -122,6 +134,7 @@ class _Inside:
 
     def resets(self) -> int:
         self._read()
+        self._read()  # the first one takes what had come before a reset
         return self._reset
 
     def say(self) -> None:

@@ -11,6 +11,8 @@ from morphnet.roles.balance.process import BalanceProcess
 from tests.lab.balance_case import LAN, LAN_NODE, NO_VPN, SECOND, SEEN, BalanceCase, world
 
 SILENT = "no target answers"
+APART = 0.25  # seconds between flows that are begun while an uplink dies
+FINE_FROM, FAILS_FAST = round(3.0 / APART), round(5.0 / APART)  # new flows are fine then, old ones have failed
 SECOND6 = "2001:db8:ffff::fe"  # of the router before the server: another target
 # Whatever is asked of anybody by wan0 is answered by the router: echoes, names, and a page.
 PORTAL = """
@@ -88,8 +90,9 @@ class BalanceTests(BalanceCase):
 
     def test_both_and_one_dies(self) -> None:
         """
-        Of four flows two go by each uplink. One uplink falls silent: its flows are reset within 5 s, the others stay;
-        new flows are fine; when it is back, living flows stay where they are, and new ones use both.
+        Of four flows two go by each uplink. One uplink falls silent, and 20 flows are begun, four a second: all are
+        fine but for the first twelve, and by the last the flows of that uplink are reset, and no other; when it is
+        back, living flows stay where they are, and new ones use both.
         """
         daemon = self.balancing()
         self.all_up(daemon)
@@ -97,14 +100,16 @@ class BalanceTests(BalanceCase):
         first = flows.open(4)
         self.assertEqual(sorted(first), sorted([*SEEN.values()] * 2))
         self.box.wire("wan0").black_hole()
-        flows.until_reset(first.count(SEEN["wan0"]), within=5.0)
-        self.assertEqual(flows.alive(), {SEEN["wan1"]: 2})
-        self.assertEqual(flows.open(4), [SEEN["wan1"]] * 4)
+        begun = flows.begin(FAILS_FAST, APART)
+        self.assertEqual(flows.resets(), first.count(SEEN["wan0"]))
+        self.assertEqual(begun[FINE_FROM:], [SEEN["wan1"]] * (FAILS_FAST - FINE_FROM))
+        well = len(begun) - begun.count("")
+        self.assertEqual(flows.alive(), {SEEN["wan1"]: 2 + well})
         self.assertEqual(self.states(daemon), {"wan0": "lost", "wan1": "up"})
         self.box.wire("wan0").heal()
         self.all_up(daemon)
         self.assertIn(SEEN["wan0"], flows.open(4))
-        self.assertEqual(flows.alive()[SEEN["wan1"]], 8)
+        self.assertEqual(flows.alive()[SEEN["wan1"]], 4 + well)
         self.assertEqual(daemon.status()["warnings"], [])  # nobody has to mend anything
 
     def test_undone(self) -> None:
