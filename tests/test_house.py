@@ -21,7 +21,7 @@ EXCEPTIONS: dict[str, str] = {
 # fmt: off
 UNTESTED = frozenset((
     "cli.console", "cli.layout", "errors", "host.kernel", "host.look",
-    "host.netlink", "host.nft", "host.nftrules", "host.routing", "net.meet_tcp", "net.ondevice",
+    "host.nft", "host.nftrules", "host.routing", "net.meet_tcp", "net.ondevice",
     "net.ring", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",

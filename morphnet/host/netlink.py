@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from errno import EMSGSIZE
 
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 F_REQUEST, F_ACK, F_DUMP = 0x1, 0x4, 0x300
@@ -23,6 +24,8 @@ _SOL_NETLINK, _STRICT_CHECK = 270, 12
 _SEND_ROOM, _ANSWER_ROOM = 32, 33  # SO_SNDBUFFORCE, SO_RCVBUFFORCE: beyond the machine's limit
 _ENOUGH = 1 << 16  # bytes, that every socket has room for
 _ANSWER = 1024  # bytes that the kernel counts for an acknowledgement that waits, about
+_LONGEST = 1 << 18  # bytes of one datagram of the kernel: it makes them no longer than 32 KiB
+_KERNEL = 0  # port
 _INTERRUPTED = 0x10  # flag of a dump's messages: what they tell of changed meanwhile
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port: 16 bytes
 _ATTRIBUTE = struct.Struct("=HH")  # length, type: 4 bytes
@@ -57,12 +60,17 @@ def message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, sequence and payload of each message in one datagram; a torn one ends it."""
+    return ((kind, sequence, payload) for kind, _, sequence, payload in _messages(data))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The same, with the flags behind the type."""
     at = 0
     while at + 16 <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
+        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
         if length < 16 or at + length > len(data):
             return
-        yield kind, sequence, data[at + 16 : at + length]
+        yield kind, flags, sequence, data[at + 16 : at + length]
         at += length + (-length % 4)
 
 
@@ -76,11 +84,12 @@ class NetlinkSocket:
     Asks the kernel and waits for the answer. Blocking: the kernel answers within the system call.
 
     :param protocol: NETLINK_ROUTE or NETLINK_NETFILTER.
+    :param made: makes the socket: family, type and protocol.
     :raises OSError: from every method, with the kernel's errno.
     """
 
-    def __init__(self, protocol: int) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    def __init__(self, protocol: int, made: Callable[[int, int, int], socket.socket] = socket.socket) -> None:
+        self._socket = made(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.settimeout(REPLY_PATIENCE)
         if protocol == NETLINK_ROUTE:
             try:  # lets the kernel filter a dump by table, since Linux 4.20
@@ -102,22 +111,34 @@ class NetlinkSocket:
         self._socket.send(message(kind, F_REQUEST | F_DUMP, self._sequence, payload))
         answers, whole = list[bytes](), True
         while True:
-            data = self._socket.recv(1 << 18)
-            for answer, sequence, body in messages(data):
+            for answer, flags, sequence, body in _messages(self._heard()):
                 if sequence != self._sequence:
                     continue
+                whole = whole and not flags & _INTERRUPTED  # any may say so, the last one too
                 if answer in (ERROR, DONE):
                     _raise(errno_of(body))
                     return answers, whole
                 answers.append(body)
-            whole = whole and not _HEADER.unpack_from(data)[2] & _INTERRUPTED
+
+    def _heard(self) -> bytes:
+        """
+        What the kernel says next; others on this machine may write to this socket as well.
+
+        :raises OSError: it is longer than any is, or nothing comes.
+        """
+        while True:
+            data, _, flags, sender = self._socket.recvmsg(_LONGEST)
+            if flags & socket.MSG_TRUNC:
+                raise OSError(EMSGSIZE, os.strerror(EMSGSIZE))
+            if sender[0] == _KERNEL:
+                return data
 
     def ask(self, kind: int, payload: bytes) -> bytes:
         """The payload of the answer to a question that has one."""
         self._sequence += 1
         self._socket.send(message(kind, F_REQUEST, self._sequence, payload))
         while True:
-            for answer, sequence, body in messages(self._socket.recv(1 << 18)):
+            for answer, sequence, body in messages(self._heard()):
                 if sequence == self._sequence:
                     if answer == ERROR:
                         _raise(errno_of(body))
@@ -136,7 +157,7 @@ class NetlinkSocket:
                     self._socket.setsockopt(socket.SOL_SOCKET, option, needed)
         self._socket.send(together)
         while expected > 0:
-            for answer, _, body in messages(self._socket.recv(1 << 18)):
+            for answer, _, body in messages(self._heard()):
                 if answer == ERROR:
                     _raise(errno_of(body))
                     expected -= 1

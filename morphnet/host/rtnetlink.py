@@ -149,10 +149,12 @@ def way_to(text: str) -> bytes:
     The payload of a question: by which device a packet to that address would leave.
 
     :raises ValueError: it is no address.
+    :raises OSError: it names a device, which is not there.
     """
     where = ip_interface(text)
     head = ROUTE.pack(_family(where.version), where.network.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
-    return head + attribute(1, where.packed)
+    scope = text.partition("%")[2]  # without it the kernel names the first device that has such addresses
+    return head + attribute(1, where.packed) + (_number(4, if_nametoindex(scope)) if scope else b"")
 
 
 def device_of_route(payload: bytes) -> int:

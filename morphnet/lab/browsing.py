@@ -28,6 +28,11 @@ PASSWORD = "correct horse battery"
 PUBLIC = RELAYS[0]  # the coordinator's address
 
 
+def download_of(name: str) -> str:
+    """What selects the button that downloads a file, which its name need not do: it may show it."""
+    return f"#files button[aria-label='Download {name}']"
+
+
 def browsing(way: Way | None = None) -> Topology:
     """The home m0 behind nat0; the browser m1 behind nat1, with a second way out, by nat2."""
     each = Home() if way is None else Home(way=way)

@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 
 from morphnet.lab.box import Box
-from morphnet.lab.browsing import PUBLIC, Browsing, browsing
+from morphnet.lab.browsing import PUBLIC, Browsing, browsing, download_of
 from morphnet.lab.chromium import CHROMIUM, Trouble
 from morphnet.lab.desktop import PORT, XVNC, Desktop
 from morphnet.lab.enter import why_not
@@ -31,6 +31,7 @@ from morphnet.lab.vpn import wait_for
 
 LINES = 300  # that a program in the terminal says, 20 ms apart
 GONE = 5.0  # seconds that the terminal may stand still while the network changes; G1 asks for 2 on a machine with time
+NOTES = "Wednesday: the boiler is looked at.\nFriday: call the landlord about the letter.\n\nMilk, bread, coffee.\n"
 PHONE = (390, 844)
 DESK = (1100, 720)
 
@@ -55,8 +56,9 @@ class HomeDemo:
         share = self.all.share
         for name in ("Documents", "Music", "Pictures"):
             (share / name).mkdir()
-        for name, size in (("letter to the landlord.odt", 24_316), ("notes.txt", 812), ("recipes.pdf", 1_911_402)):
+        for name, size in (("letter to the landlord.odt", 24_316), ("recipes.pdf", 1_911_402)):
             (share / name).write_bytes(os.urandom(size))
+        (share / "notes.txt").write_text(NOTES)
         known = hashlib.sha256()
         with (share / "holiday.mp4").open("wb") as file:
             left = self._size
@@ -98,10 +100,10 @@ class HomeDemo:
         self._picture("web")
 
     def _picture(self, name: str) -> None:
-        """Of a desk's window and of a phone."""
+        """Of a desk's window by day and of a phone by night."""
         browser = self.all.browser
         for kind, (width, height) in (("desk", DESK), ("phone", PHONE)):
-            browser.window(width, height, phone=kind == "phone", dark=name == "terminal")
+            browser.window(width, height, phone=kind == "phone", dark=kind == "phone")
             time.sleep(0.4)  # until it is drawn
             file = self._pictures / f"{name}-{kind}.png"
             browser.picture(file)
@@ -122,6 +124,10 @@ class HomeDemo:
         browser.click("#open-files")
         browser.until("document.querySelectorAll('#files tbody tr').length === 7")
         self._picture("files")
+        browser.click("#files button[aria-label='notes.txt']")
+        browser.until("document.getElementById('shown').children.length > 0", frame="/app/preview.html")
+        self._picture("preview")
+        browser.run("document.querySelector('dialog.preview').close()")
         self._terminal()
         self._apps()
         self._download(known)
@@ -163,9 +169,7 @@ class HomeDemo:
         browser = self.all.browser
         browser.click("#open-files")
         begun = time.monotonic()
-        browser.run(
-            "[...document.querySelectorAll('#files tbody button')].find((b) => b.textContent === 'holiday.mp4').click()"
-        )
+        browser.click(download_of("holiday.mp4"))
         browser.until("document.querySelector('#files progress').value > 0.25", 240.0)
         self._picture("download")
         self.all.first_network()

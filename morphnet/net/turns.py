@@ -46,7 +46,7 @@ class Turns:
         self._left = TURN
         self._reader: FrameReader | None = None  # when both have agreed
         self._events: list[Event] = []  # what it has read, and is to have its turn: the next one last
-        self._waiting: list[bytes] = []  # what has come behind that
+        self._waiting = bytearray()  # what has come behind that
         self._next_turn: IDelayedCall | None = None
         self._resting: IDelayedCall | None = None
         self._held = False  # whether the transport is asked to wait
@@ -96,6 +96,8 @@ class Turns:
 
     def take(self, data: bytes) -> None:
         """Bytes have come."""
+        if self.state == WebSocketProtocol.STATE_CLOSED:
+            return  # in TLS they come until the other end says goodbye there too, and Autobahn would keep them
         if self._next_turn is None and not self._rests:
             if self.state not in _OPEN:
                 self._dataReceived(data)  # type: ignore[attr-defined]  # Autobahn's; its dataReceived only logs
@@ -103,8 +105,8 @@ class Turns:
             self._frames().feed(data)
             self._work()
             return
-        self._waiting.append(data)
-        if sum(map(len, self._waiting)) > MOST_WAITING:
+        self._waiting += data
+        if len(self._waiting) > MOST_WAITING:
             self._hold()
 
     # what Autobahn calls when it has got data
@@ -138,13 +140,14 @@ class Turns:
             events, frames = reader.take((self._left + 1) // 2)
             events.reverse()
             self._events = events
-            steps, self._left = steps + 2 * frames, self._left - (reader.used - before) // STEP
+            steps += 2 * frames
+            self._left -= (reader.used - before) // STEP + 2 * (frames - len(events))  # pieces of messages count too
             if not frames:
                 if reader.why is not None:
                     self._fail_connection(*reader.why)  # type: ignore[attr-defined]
                 if not self._waiting:
                     break
-                reader.feed(b"".join(self._waiting))
+                reader.feed(bytes(self._waiting))
                 self._waiting.clear()
         self.read(max(reader.used - began, LEAST * steps))
 

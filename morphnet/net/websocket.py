@@ -38,7 +38,7 @@ from morphnet.errors import PeerError, Refused
 from morphnet.net.sockaddr import host_of
 from morphnet.net.turns import Turns
 from morphnet.wire.messages.relay import MOST_ENVELOPE
-from morphnet.wire.websocket import BINARY, TEXT, head, masked
+from morphnet.wire.websocket import BINARY, CLOSE, PONG, TEXT, head, masked
 
 BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
 MOST_BACKLOG = 1 << 20  # and before it is hung up on
@@ -46,8 +46,8 @@ UNSENT = 128 << 10  # bytes in the kernel that TCP has not sent
 TCP_NOTSENT_LOWAT = 25  # linux/tcp.h
 BEAT, SILENCE = 20, 15  # seconds between signs of life, and for the answer to one
 HANDSHAKE = 10  # seconds for TLS and HTTP together
+GOODBYE = 5  # seconds from the other end's goodbye, or our "no", until it is hung up on
 SUBPROTOCOL = "morphnet.relay.1"
-PONG = 10  # opcode, RFC 6455
 _DONE_WITH = frozenset(  # Autobahn's, some KB for each who is there: of HTTP, and for frames that it no longer reads
     {"http_request_data", "http_response_data", "http_headers", "http_request_params", "utf8validator"}
 )
@@ -110,6 +110,7 @@ class Socket(Turns):
         self._paused, self._unread = False, 0
         self._ending, self._why = False, ""
         self._proof: IDelayedCall | None = None
+        self._leaving: IDelayedCall | None = None
         self._pong: bytes | None = None  # the last that was asked for while the other end did not read
         self.drained: Callable[[], None] = lambda: None  # told when what was unread is read
         self.settle_turns()
@@ -223,8 +224,9 @@ class Socket(Turns):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._proof is not None and self._proof.active():
-            self._proof.cancel()
+        for timer in (self._proof, self._leaving):
+            if timer is not None and timer.active():
+                timer.cancel()
         self.end_turns()
         self._ending = True
         self._connectionLost(reason)  # type: ignore[attr-defined]  # not super's: it logs what strangers do
@@ -263,12 +265,24 @@ class Socket(Turns):
 
     def processControlFrame(self) -> bool:
         """Autobahn's, without its complaint in the log for each pong that nobody asked for."""
+        if self.current_frame.opcode == CLOSE:
+            self._leave_soon()
         pong: bool = self.current_frame.opcode == PONG
         if pong and b"".join(self.control_frame_data) != self.autoPingPending:
             self.control_frame_data = None
             return True
         done: bool = super().processControlFrame()  # type: ignore[misc]
         return done
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        if not abort:
+            self._leave_soon()
+        super()._closeConnection(abort)  # type: ignore[misc]
+
+    def _leave_soon(self) -> None:
+        """Nothing more is said; who does not read what was, or does not end TLS, would stay for ever, with its name."""
+        if self._leaving is None:
+            self._leaving = self.clock.callLater(GOODBYE, self.drop, "it says goodbye and stays")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """`connectionLost` tells."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -32,6 +34,17 @@ _T = TypeVar("_T")
 
 class Taken(Exception):
     """Another process goes on with this upload: nothing more is written to it by this one."""
+
+
+def _write_out(file: int, at: int, size: int) -> None:
+    """Have the kernel begin to write so many bytes from there on, and close the descriptor."""
+    try:
+        if sys.platform == "linux":  # what waits to be written is written, before any of it is let go of
+            os.posix_fadvise(file, at, size, os.POSIX_FADV_DONTNEED)
+    except OSError:  # it is written later then, by `sync`
+        pass
+    finally:
+        os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,7 @@ class Partial:
         self._room, self.path = room, path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         about = os.fstat(self._file)
-        self.length = about.st_size  # bytes that are there
+        self.length = self.begun = about.st_size  # bytes that are there, and whose way to the disk has begun
         if about.st_nlink > 1:
             self.close()
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
@@ -101,7 +114,7 @@ class Partial:
     def cut_to(self, length: int) -> None:
         """Forget what is behind that; nobody may have been told of it."""
         os.ftruncate(self._file, length)
-        self.length = length
+        self.length, self.begun = length, min(length, self.begun)
 
     def digest(self) -> str:
         """SHA-256 of all that is there, hex."""
@@ -140,9 +153,19 @@ class Partial:
         """What somebody says of it, who is given its descriptor."""
         return await look(self._file)
 
+    def write_out(self) -> Callable[[], None]:
+        """
+        What has all of it be on its way to the disk, in a thread of its own, and also when this is closed meanwhile.
+
+        It does not say whether it came there, so that `sync` does: an error of a disk is told once.
+        """
+        file, at, self.begun = os.dup(self._file), self.begun, self.length
+        return partial(_write_out, file, at, self.length - at)
+
     def sync(self) -> None:
         """Bring all of it to the disk."""
         os.fsync(self._file)
+        self.begun = self.length
 
     def close(self) -> None:
         """Once; the bytes stay."""

@@ -44,21 +44,27 @@ class Later(ModuleType):
             known = self.__dict__
             if name in known:  # another thread was faster
                 return known[name]
-            parts = known.get("_parts", {})
-            if name in parts:
-                known[name] = getattr(import_module(parts[name]), name)
-                return known[name]
-            if "__path__" in known and find_spec(f"{self.__name__}.{name}") is not None:
-                return import_module(f"{self.__name__}.{name}")
-            self._load()
+            if isinstance(self, Later):  # likewise: then it is a module as any other by now
+                if "_parts" not in known:  # this thread loads it just now
+                    raise AttributeError(name)
+                if name in known["_parts"]:
+                    known[name] = getattr(import_module(known["_parts"][name]), name)
+                    return known[name]
+                if "__path__" in known and find_spec(f"{self.__name__}.{name}") is not None:
+                    return import_module(f"{self.__name__}.{name}")
+                self._load()
         return getattr(self, name)
 
     def _load(self) -> None:
-        del self.__dict__["_parts"]
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        spec = self.__spec__
+        """All of it: until it is whole other threads wait. What cannot be loaded says so each time."""
+        parts, spec = self.__dict__.pop("_parts"), self.__spec__
         assert spec is not None and spec.loader is not None  # it was found
-        spec.loader.exec_module(self)
+        try:
+            spec.loader.exec_module(self)
+        except BaseException:
+            self.__dict__["_parts"] = parts
+            raise
+        self.__class__ = ModuleType  # type: ignore[assignment]
 
 
 def later(name: str, parts: Mapping[str, str] | None = None) -> None:

@@ -52,15 +52,14 @@ class FrameReader:
     :param most: bytes of one message.
     """
 
-    __slots__ = ("_at", "_buffer", "_checked", "_decoder", "_masks", "_most", "_parts", "_size", "_text", "used", "why")
+    __slots__ = ("_at", "_begun", "_buffer", "_checked", "_decoder", "_masks", "_most", "_text", "used", "why")
 
     def __init__(self, *, masks: bool, most: int) -> None:
         self._masks, self._most = MASKED if masks else 0, most
         self._buffer: bytes | bytearray = b""
         self._at = 0  # where in it the next frame begins
-        self._parts: list[bytes] | None = None  # of a message that is not whole yet
+        self._begun: bytearray | None = None  # what there is of a message that is not whole yet
         self._text = False  # whether that is a text
-        self._size = 0  # bytes of it
         self._decoder: codecs.IncrementalDecoder | None = None  # has seen what there is of a text that is not whole
         self._checked = 0  # bytes of the next frame that it has seen
         self.used = 0  # bytes that are worked off
@@ -92,7 +91,7 @@ class FrameReader:
         events: list[Event] = []
         frames, began = 0, self._at
         while frames < most and self.why is None:
-            if self._parts is None:
+            if self._begun is None:
                 frames += self._take_binaries(events, most - frames)
             if frames >= most or not self._take_frame(events):
                 break
@@ -149,7 +148,7 @@ class FrameReader:
             )
             if size < least or size >= 1 << 63:
                 return self._fail(VIOLATION, "length that is not minimal")
-        if opcode < CLOSE and (self._size if self._parts is not None else 0) + size > self._most:
+        if opcode < CLOSE and len(self._begun or b"") + size > self._most:
             return self._fail(TOO_BIG, "message too long")
         mask = bytes(buffer[mask_at:start])
         if len(buffer) - start < size:
@@ -177,22 +176,25 @@ class FrameReader:
                 return "bad control frame"
         elif opcode > BINARY:
             return "reserved opcode"
-        elif (opcode == MORE) != (self._parts is not None):
+        elif (opcode == MORE) != (self._begun is not None):
             return "pieces of messages out of order"
         return ""
 
     def _take_part(self, events: list[Event], opcode: int, payload: bytes, *, last: bool) -> bool:
-        if self._parts is None:
-            self._parts, self._size, self._text = [], 0, opcode == TEXT
+        begun = self._begun
+        if begun is None:
+            self._text = opcode == TEXT
             if not self._text:
                 self._decoder = None
-        self._parts.append(payload)
-        self._size += len(payload)
         if self._text and not self._is_text(payload, last=last):
             return self._fail(NOT_TEXT, "text that is not UTF-8")
         if last:
-            events.append((TEXT if self._text else BINARY, b"".join(self._parts)))
-            self._parts, self._decoder, self._text = None, None, False
+            events.append((TEXT if self._text else BINARY, payload if begun is None else bytes(begun) + payload))
+            self._begun, self._decoder, self._text = None, None, False
+        elif begun is None:
+            self._begun = bytearray(payload)
+        else:
+            begun += payload  # one object, however many pieces there are, and however small
         return True
 
     def _is_text(self, payload: bytes, *, last: bool) -> bool:

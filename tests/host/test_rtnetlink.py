@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from socket import AF_INET6
+from socket import AF_INET6, if_nametoindex
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -100,3 +100,5 @@ class RtnetlinkTests(SynchronousTestCase):
         self.assertRaises(ValueError, rtnetlink.way_to, "gw.example.org")
         self.assertEqual(rtnetlink.device_of_route(asked + attribute(4, struct.pack("=I", 7))), 7)
         self.assertEqual(rtnetlink.device_of_route(asked), 0)
+        self.assertEqual(rtnetlink.device_of_route(rtnetlink.way_to("fe80::1%lo")), if_nametoindex("lo"))
+        self.assertRaises(OSError, rtnetlink.way_to, "fe80::1%nowhere0")

@@ -15,7 +15,7 @@ from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import Daemon, wait_for
 from tests.lab.balance_flows import Flows
 from tests.lab.balance_world import FLOWS
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 SECOND = "203.0.113.254"  # of the router before the server: another target
 SEEN = {"wan0": "198.51.100.2", "wan1": "198.51.100.6"}  # at which the world sees each uplink

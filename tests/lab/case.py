@@ -5,30 +5,21 @@ same, and made anew after a test that failed, so that one failure is one failure
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import json
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from morphnet.lab.box import Box, BoxNode
-from morphnet.lab.enter import privileged, why_not
 from morphnet.lab.topologies import SERVER, WORLD, Topology, two_uplinks
 from morphnet.lab.vpn import INNER_SERVER, Daemon, NotInTime, Settings, Vpn, wait_for
+from tests.lab.scene import PORT, Scene, SceneCase, Stage, Waiting, serve
 
-NOT_HERE = why_not() or (None if privileged() else "not inside `python -m morphnet.lab.enter --`")
-PORT = 5000  # of the TCP server in `world`
-KEPT = Path("lab-logs")  # of tests that failed, in trial's directory
 DELAYS, RATES = (0.010, 0.030), (20e6, 20e6)
 
 
@@ -44,14 +35,13 @@ class Plan:
     server: tuple[tuple[str, object], ...] = ()  # of the server besides
 
 
-class Network:
+class Network(Scene):
     """A box with a server, a client that has joined, and a TCP server behind."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.box = Box(plan.topology())
         self.box.start()
-        self.failed = False
         self.fresh = True  # nobody did anything to it yet
         try:
             for node in self.box.nodes.values():
@@ -71,58 +61,19 @@ class Network:
 
     def serve_world(self) -> None:
         """A TCP server behind the VPN server."""
-        serve = [sys.executable, "-m", "morphnet.lab.transfer", "serve", "--port", str(PORT)]
-        serving = self.box.node("world").popen(serve, stdout=subprocess.PIPE, text=True)
-        assert serving.stdout is not None
-        serving.stdout.readline()
-        serving.stdout.close()
+        serve(self.box.node("world"))
+
+    def daemons(self) -> Iterable[Daemon]:
+        """Server and clients."""
+        return (self.vpn.server, *self.vpn.clients)
 
     def stop(self) -> None:
         """End it all."""
         self.vpn.stop()
         self.box.stop()
 
-    @contextlib.contextmanager
-    def doubted(self, name: str) -> Iterator[None]:
-        """What fails in here is told with its logs, and nobody uses this network again."""
-        try:
-            yield
-        except BaseException:
-            self.failed = True
-            print(f"{name}: logs in {self.keep_logs(name)}", file=sys.stderr)
-            raise
 
-    def keep_logs(self, name: str) -> Path:
-        """Copy what the processes said to where it stays."""
-        place = KEPT / name
-        place.mkdir(parents=True, exist_ok=True)
-        for daemon in (self.vpn.server, *self.vpn.clients):
-            if daemon.log.exists():
-                shutil.copy(daemon.log, place / f"{daemon.name}.log")
-            with contextlib.suppress(OSError):
-                told = {"status": daemon.status(), "happenings": daemon.happenings()}
-                (place / f"{daemon.name}.json").write_text(json.dumps(told, indent=1))
-        return place.resolve()
-
-
-_standing: list[Network] = []  # none or one
-
-
-def _clear() -> None:
-    while _standing:
-        _standing.pop().stop()
-
-
-atexit.register(_clear)
-
-
-def network_of(plan: Plan) -> Network:
-    """The network that stands, if it is like `plan` and sound, else a new one."""
-    if _standing and (_standing[0].plan != plan or _standing[0].failed):
-        _clear()
-    if not _standing:
-        _standing.append(Network(plan))
-    return _standing[0]
+network_of = Stage(Network)
 
 
 class Traffic:
@@ -182,7 +133,7 @@ def rest(seconds: float) -> None:
     time.sleep(seconds)
 
 
-class Actions:
+class Actions(Waiting):
     """What can be done on a network, for tests and for benchmarks."""
 
     network: Network
@@ -223,17 +174,6 @@ class Actions:
             self.client.ask({"ask": "restore", "path": number})
             rest(0.1)
         self.both_active()
-
-    def until(self, what: str, holds: Callable[[], bool], within: float = 20.0) -> float:
-        """Seconds until it holds; nobody who answers counts as not yet."""
-
-        def tried() -> bool:
-            try:
-                return holds()
-            except (OSError, KeyError):
-                return False
-
-        return wait_for(what, tried, within)
 
     def state_of(self, uplink: str) -> str:
         """State of the client's path over an uplink; "" when there is none."""
@@ -283,29 +223,14 @@ class Actions:
         return max((each["number"] for each in daemon.happenings()), default=0)
 
 
-def _watched(test: Callable[[LabCase], None]) -> Callable[[LabCase], None]:
-    """The same test; when it fails, its network is not used again."""
-
-    @functools.wraps(test)
-    def watched(case: LabCase) -> None:
-        with case.network.doubted(case.id()):
-            test(case)
-
-    return watched
-
-
-class LabCase(Actions, SynchronousTestCase):
+class LabCase(Actions, SceneCase):
     """Tests on the network of `plan`; each finds both uplinks active and the scheduler as the plan has it."""
 
-    skip = NOT_HERE
     timeout = 120
     plan: ClassVar[Plan] = Plan()
 
-    def __init_subclass__(cls) -> None:
-        """Watch every test of the class."""
-        for name, value in list(vars(cls).items()):
-            if name.startswith("test_"):
-                setattr(cls, name, _watched(value))
+    def scene(self) -> Scene:
+        return self.network
 
     def setUp(self) -> None:
         self.use(network_of(self.plan))
@@ -319,10 +244,6 @@ class LabCase(Actions, SynchronousTestCase):
         """A few echoes pass, and all of them."""
         final = self.ping("--count", "20", host=host).wait()
         self.assertEqual(final["lost"], 0, final)
-
-    def unbroken(self, final: dict[str, Any]) -> None:
-        """A transfer was neither reset nor changed."""
-        self.assertEqual((final["resets"], final["sha256_equal"]), (0, True), final)
 
     def lost_at_most(self, final: dict[str, Any], most: int) -> None:
         """Of the echoes of one ping."""

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import Daemon, Settings, Vpn
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 BEFORE = "nameserver 192.168.1.1\n"  # in the laptop's resolv.conf
 TOUCHED = "cat /etc/resolv.conf; ip rule; ip -6 rule; ip route; sysctl net.ipv4.ip_forward; nft list ruleset"

@@ -9,7 +9,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab import demo_upload
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 
 class DemoUploadTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import ROOT, Box
 from morphnet.lab.topologies import SERVER, WORLD
 from morphnet.lab.vpn import Daemon, Settings, Vpn, wait_for
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 from tests.lab.test_networks import OUTSIDE, office
 
 HOTEL = f"search hotel.example\nnameserver {OUTSIDE}\n"  # what both clients come with

@@ -11,15 +11,15 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
-from morphnet.lab.browsing import PUBLIC, Browsing, browsing
+from morphnet.lab.browsing import PUBLIC, Browsing, browsing, download_of
 from morphnet.lab.chromium import CHROMIUM
 from morphnet.lab.vpn import BIN, wait_for
 from morphnet.wire.messages.home.frames import LONGEST
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 LARGE = 9_000_000  # bytes, so that it goes to the disk as it comes
 MOST_LOOKS = 8  # of the page at a connection that says nothing, four in a second: G1 asks for two seconds
-DOWNLOAD = "#files button[aria-label='large.bin']"
+DOWNLOAD = download_of("large.bin")
 MISSING = NOT_HERE or (None if CHROMIUM else "no chromium here (Debian package chromium)")
 
 

@@ -15,9 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import Box, BoxNode
 from morphnet.lab.topologies import SERVER, direct
 from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
-from tests.lab.case import NOT_HERE
 from tests.lab.original_client import PORT, SIZES
 from tests.lab.original_server import STRAYS
+from tests.lab.scene import NOT_HERE
 
 LISTEN = 51821  # where our client has the local WireGuard's endpoint
 HEALTH = 8080

@@ -11,7 +11,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.homes import Home, homes
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import wait_for
-from tests.lab.case import NOT_HERE, Ping
+from tests.lab.case import Ping
+from tests.lab.scene import NOT_HERE
 from tests.lab.test_portmapping import Process
 
 OUTSIDE = "198.51.100.6"  # of the second home's router

@@ -17,7 +17,7 @@ from morphnet.lab.streams import EVERY
 from morphnet.lab.topologies import Uplink
 from tests.bench.arrivals import kept_back
 from tests.lab.bonded import DIRECTIONS, TCP_PAYLOAD, UDP_PAYLOAD, Bonded, after, ceiling
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 MBIT = 1e6
 START = 1.5  # seconds of each load that are not counted

@@ -11,7 +11,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.homes import Home, homes
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
-from tests.lab.case import NOT_HERE, Ping
+from tests.lab.case import Ping
+from tests.lab.scene import NOT_HERE
 
 OWN = "127.0.0.1 localhost\n192.168.1.7 printer"  # no end of line
 WITHIN = 5.0  # seconds from a session to a name

@@ -14,7 +14,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.homes import RELAY6, RELAYS, Home, homes, machine
 from morphnet.lab.meeting import RELAY_NAME, Meeting
 from morphnet.lab.vpn import NotInTime, wait_for
-from tests.lab.case import NOT_HERE, Ping
+from tests.lab.case import Ping
+from tests.lab.scene import NOT_HERE
 
 KINDS = ("one2one", "easy", "easy_af", "hard", "firewall", "v6_only", "udp_blocked")
 HOMES = {kind: Home("none", v4=False, v6=True) if kind == "v6_only" else Home(kind) for kind in KINDS}

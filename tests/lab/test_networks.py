@@ -14,8 +14,8 @@ from morphnet.lab.homes import Home, homes
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Nat, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Settings, Vpn, wait_for
-from tests.lab.case import NOT_HERE
 from tests.lab.laptop import TOUCHED
+from tests.lab.scene import NOT_HERE
 
 LAN, PRINTER = "192.168.7.0/24", "192.168.7.5"
 LAN6, PRINTER6 = "fd07::/64", "fd07::5"

@@ -19,8 +19,8 @@ from morphnet.host.wireguard import WireGuardLink, new_link
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD
 from morphnet.lab.vpn import INNER_SERVER, Vpn, wait_for
-from tests.lab.case import NOT_HERE
 from tests.lab.laptop import TOUCHED
+from tests.lab.scene import NOT_HERE
 from tests.lab.test_networks import BoxCase, office
 from tests.lab.wireguard import lacking
 

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
 from morphnet.lab.vpn import Daemon, Vpn, wait_for
-from tests.lab.case import NOT_HERE
 from tests.lab.one_router import one_router
+from tests.lab.scene import NOT_HERE
 
 SERVER = "203.0.113.1"
 HOSTS = {"server": SERVER, "anna": "203.0.113.9", "bert": "203.0.113.13"}

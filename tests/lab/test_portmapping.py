@@ -18,7 +18,7 @@ from morphnet.lab.nft import Mapping
 from morphnet.lab.portmapper import FIRST_PORT, LAST_PORT, Lease, Leases, PortMapper
 from morphnet.lab.topologies import Uplink, uplinks
 from morphnet.wire.pcp import UDP, MapRequest, PcpMapping, WrongVersion, decode_answer, encode_pcp
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 OUTSIDE, INSIDE = "198.51.100.2", "192.168.1.2"  # the router's address in `uplinks`, and the client's
 PORT = 5000

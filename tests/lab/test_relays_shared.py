@@ -15,7 +15,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.homes import RELAYS, Home, homes
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
-from tests.lab.case import NOT_HERE, Ping, rest
+from tests.lab.case import Ping, rest
+from tests.lab.scene import NOT_HERE
 
 # The package `redis-server` starts one for the whole machine. In `redis-tools` is the same program, under the name of a
 # tool; it does what the name says by which it was started.

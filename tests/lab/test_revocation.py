@@ -14,8 +14,8 @@ from morphnet.lab.vpn import Daemon, Vpn, wait_for
 from morphnet.pki import authority
 from morphnet.pki.files import load_authority, read_key, write_certificate
 from morphnet.store.ledger import DATABASE
-from tests.lab.case import NOT_HERE
 from tests.lab.one_router import one_router
+from tests.lab.scene import NOT_HERE
 
 SERVER, RELAY = "203.0.113.1", "203.0.113.5"
 HOSTS = {"server": SERVER, "meet": RELAY, "anna": "203.0.113.9", "bert": "203.0.113.13"}

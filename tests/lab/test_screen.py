@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.blocks import blocks_of
 from morphnet.net.screen import attach, program
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 NEVER = 1e-9  # of a block's callers: none
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from morphnet.lab.topologies import SERVER, two_uplinks
-from tests.lab.case import NOT_HERE, LabCase, Plan, rest
+from tests.lab.case import LabCase, Plan, rest
 from tests.lab.obstacles import NGINX, nginx_before, without_udp
+from tests.lab.scene import NOT_HERE
 
 
 class StreamCase(LabCase):

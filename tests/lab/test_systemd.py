@@ -13,7 +13,7 @@ from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import wait_for
 from tests.lab.booted import Booted, ControlGroups, why_not
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 from tests.lab.wireguard import lacking
 
 NOT_JOINED = (

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD, two_uplinks
 from morphnet.lab.vpn import Daemon, Vpn, wait_for
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 WITHIN = 20.0  # seconds
 # A container with a web server, its port published as Docker does it.

@@ -17,8 +17,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.topologies import Node, Topology
 from morphnet.lab.vpn import Daemon
 from morphnet.wire.messages.upload.slots import mac_v1
-from tests.lab.case import NOT_HERE
 from tests.lab.resuming import CUT
+from tests.lab.scene import NOT_HERE
 from tests.lab.xmpp_servers import EJABBERD, EJABBERD_SLOTS, PROSODY, Ejabberd, Prosody, by_slixmpp, every_slot
 
 SECRET, PORT = "a secret of the lab", 8050

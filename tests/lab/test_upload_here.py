@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import Node, Topology
 from morphnet.lab.vpn import BIN
-from tests.lab.case import NOT_HERE
 from tests.lab.nginx import NGINX, Nginx
+from tests.lab.scene import NOT_HERE
 from tests.lab.xmpp_servers import EJABBERD, PROSODY, Ejabberd, Prosody, by_slixmpp
 
 PROXY = 8080

@@ -9,8 +9,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from morphnet.lab.topologies import SERVER
-from tests.lab.case import NOT_HERE
 from tests.lab.obstacles import BARE, NGINX, nginx_before, without_udp
+from tests.lab.scene import NOT_HERE
 from tests.lab.test_server_streams import StreamCase
 
 PROBES = 1000

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from morphnet.lab.topologies import SERVER, two_uplinks
-from tests.lab.case import NOT_HERE, LabCase, Plan, rest
+from tests.lab.case import LabCase, Plan, rest
 from tests.lab.obstacles import BARE, NGINX
 from tests.lab.pcap import sightings
 from tests.lab.public_web import NAME, PATH, PORT, trust, web_server
+from tests.lab.scene import NOT_HERE
 from tests.lab.test_web import sent_to
 
 PROBES = 1000

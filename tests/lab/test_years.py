@@ -24,7 +24,7 @@ from morphnet.lab.homes import RELAYS, Home, homes, machine
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
 from morphnet.pki.authority import DAY, issuer_of, network_of
-from tests.lab.case import NOT_HERE
+from tests.lab.scene import NOT_HERE
 
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 NAMES = ("anna", "bert")

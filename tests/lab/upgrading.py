@@ -10,7 +10,6 @@ while connections run inside. Prints a line for each step; exit code 1 if a conn
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import wait_for
 from tests.lab.booted import Booted, ControlGroups
-from tests.lab.case import DELAYS, PORT, RATES, Fetch, rest
+from tests.lab.case import DELAYS, RATES, Fetch, rest
+from tests.lab.scene import serve
 
 STEPS = (("server", 1), ("client", 1), ("client", 0), ("server", 0), ("client", 1), ("server", 1))
 INSTALLS = 120.0  # seconds that dpkg may take
@@ -79,10 +79,7 @@ def main(roots: Path, *packages: str) -> int:
             machine.wait_ready()
         gateway, laptop = machines.values()
         begin(gateway, laptop)
-        words = [sys.executable, "-m", "morphnet.lab.transfer", "serve", "--port", str(PORT)]
-        serving = box.node("world").popen(words, stdout=subprocess.PIPE, text=True)
-        assert serving.stdout is not None  # asked for above
-        serving.stdout.readline()
+        serve(box.node("world"))
         fetches = {"download": Fetch(laptop.node), "upload": Fetch(laptop.node, "--upload")}
         rest(2.0)
         for name, number in STEPS:

@@ -5,27 +5,19 @@ made once for the tests that want the same, and made anew after a test that fail
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
 from morphnet.lab.homes import Home, homes, machine
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
-from tests.lab.case import KEPT, NOT_HERE, Ping, Traffic
+from tests.lab.case import Ping, Traffic
+from tests.lab.scene import PORT, Scene, SceneCase, Stage, Waiting, serve
 
 NAMES = ("anna", "bert", "carl", *(f"node{i}" for i in range(3, 20)))
-PORT = 5000  # of the TCP server on every machine
 SEARCH = "node.mesh.peers.addresses_changed()"
 
 
@@ -38,11 +30,11 @@ class Place:
     settings: tuple[tuple[str, object], ...] = ()  # of every machine
 
 
-class Village:
+class Village(Scene):
     """A box with relays, and one machine in each home."""
 
     def __init__(self, place: Place) -> None:
-        self.place, self.failed = place, False
+        self.place = place
         self.box = Box(homes(place.homes, relays=place.relays))
         self.box.start()
         self.meeting = Meeting(self.box)
@@ -56,7 +48,7 @@ class Village:
                 self.meeting.enrol(node, name, dict(place.settings)).start(wait=False)
             for name in self.names:
                 self.until_answers(name)
-                self.serve(name)
+                serve(self.meeting.machines[name].node)
         except BaseException:
             self.stop()
             raise
@@ -65,53 +57,20 @@ class Village:
         """Wait until that machine's process runs."""
         wait_for(f"{name} answers", self.meeting.machines[name].answers)
 
-    def serve(self, name: str) -> None:
-        """A TCP server on that machine."""
-        words = [sys.executable, "-m", "morphnet.lab.transfer", "serve", "--port", str(PORT)]
-        serving = self.meeting.machines[name].node.popen(words, stdout=subprocess.PIPE, text=True)
-        assert serving.stdout is not None
-        serving.stdout.readline()
-        serving.stdout.close()
+    def daemons(self) -> Iterable[Daemon]:
+        """All of them."""
+        return self.meeting.daemons()
 
     def stop(self) -> None:
         """End it all."""
         self.meeting.stop()
         self.box.stop()
 
-    def keep_logs(self, name: str) -> str:
-        """Copy what the processes said to where it stays: the directory."""
-        place = KEPT / name
-        place.mkdir(parents=True, exist_ok=True)
-        for daemon in self.meeting.daemons():
-            if daemon.log.exists():
-                shutil.copy(daemon.log, place / f"{daemon.name}.log")
-            with contextlib.suppress(OSError):
-                told = {"status": daemon.status(), "happenings": daemon.happenings()}
-                (place / f"{daemon.name}.json").write_text(json.dumps(told, indent=1))
-        return str(place.resolve())
+
+village_of = Stage(Village)
 
 
-_standing: list[Village] = []  # none or one
-
-
-def _clear() -> None:
-    while _standing:
-        _standing.pop().stop()
-
-
-atexit.register(_clear)
-
-
-def village_of(place: Place) -> Village:
-    """The village that stands, if it is like `place` and sound, else a new one."""
-    if _standing and (_standing[0].place != place or _standing[0].failed):
-        _clear()
-    if not _standing:
-        _standing.append(Village(place))
-    return _standing[0]
-
-
-class VillageActions:
+class VillageActions(Waiting):
     """What can be done in a village, for tests and for benchmarks."""
 
     def use(self, village: Village) -> None:
@@ -158,17 +117,6 @@ class VillageActions:
                 return False
         return True
 
-    def until(self, what: str, holds: Callable[[], bool], within: float = 20.0) -> float:
-        """Seconds until it holds; nobody who answers counts as not yet."""
-
-        def tried() -> bool:
-            try:
-                return holds()
-            except (OSError, KeyError):
-                return False
-
-        return wait_for(what, tried, within)
-
     def forwarded(self, relay: Daemon | None = None) -> int:
         """Bytes that a relay has forwarded."""
         return int((relay or self.relay).status()["counters"].get("forwarded_bytes", 0))
@@ -184,33 +132,14 @@ class VillageActions:
             self.box.set_nat(name, before, forget=False)
 
 
-def _watched(test: Callable[[VillageCase], None]) -> Callable[[VillageCase], None]:
-    """The same test; when it fails, its village is not used again."""
-
-    @functools.wraps(test)
-    def watched(case: VillageCase) -> None:
-        try:
-            test(case)
-        except BaseException:
-            case.village.failed = True
-            print(f"{case.id()}: logs in {case.village.keep_logs(case.id())}", file=sys.stderr)
-            raise
-
-    return watched
-
-
-class VillageCase(VillageActions, SynchronousTestCase):
+class VillageCase(VillageActions, SceneCase):
     """Tests on the village of `place`."""
 
-    skip = NOT_HERE
     timeout = 180
     place: ClassVar[Place] = Place()
 
-    def __init_subclass__(cls) -> None:
-        """Watch every test of the class."""
-        for name, value in list(vars(cls).items()):
-            if name.startswith("test_"):
-                setattr(cls, name, _watched(value))
+    def scene(self) -> Scene:
+        return self.village
 
     def setUp(self) -> None:
         self.use(village_of(self.place))
@@ -221,7 +150,3 @@ class VillageCase(VillageActions, SynchronousTestCase):
         """Not one echo was lost, and none came twice."""
         told = {name: final[name] for name in ("sent", "lost", "duplicates", "losses", "longest_gap_ms")}
         self.assertEqual((final["lost"], final["duplicates"]), (0, 0), told)
-
-    def unbroken(self, final: dict[str, Any]) -> None:
-        """A transfer was neither reset nor changed."""
-        self.assertEqual((final["resets"], final["sha256_equal"]), (0, True), final)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from base64 import b64encode
+from hashlib import sha1
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -11,18 +14,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
-from morphnet.net.websocket import BACKLOG, SUBPROTOCOL, server_factory
+from morphnet.net.websocket import BACKLOG, GOODBYE, SUBPROTOCOL, client_factory, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
 from morphnet.roles.relay.lines import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.wire.messages.relay import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
 from tests.fakes_relay import Raw, RelayTestCase
 from tests.net.fakes import FakeOwner
 
-BINARY, PING = 2, 9
+BINARY, CLOSE, PING = 2, 8, 9
 HELLO = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: " + SUBPROTOCOL.encode() + b"\r\n\r\n"
 )
+ANSWER = (
+    b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+    b"Sec-WebSocket-Protocol: %s\r\n\r\n"
+)
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 
 def frame(kind: int, payload: bytes, *, last: bool = True) -> bytes:
@@ -82,6 +90,61 @@ class TurnTests(SynchronousTestCase):
         self.socket.dataReceived(frame(0, b"c"))
         self.assertEqual(self.owner.came, [b"abc"])
         self.assertGreaterEqual(sum(self.owner.costs), 3 * LEAST)
+
+    def test_many_pieces(self) -> None:
+        """Pieces of a message count as messages do: a few in a turn, though nothing comes of them."""
+        self.open()
+        self.socket.dataReceived(frame(BINARY, b"", last=False) + frame(0, b"", last=False) * 5000 + frame(0, b"x"))
+        self.assertEqual(self.owner.came, [])
+        self.assertLessEqual(self.owner.costs[-1], 2 * LEAST * TURN)
+        self.clock.advance(0)
+        self.assertEqual((self.owner.came, max(self.owner.costs) <= 2 * LEAST * TURN), ([b"x"], True))
+
+    def test_many_pieces_wait(self) -> None:
+        """What comes in many small pieces while it waits is one piece then."""
+        self.open()
+        self.socket.pause_reading(1.0)
+        for turn in range(1000):
+            for part in frame(BINARY, b"%d" % turn):
+                self.socket.dataReceived(bytes((part,)))
+        self.clock.advance(1.0)
+        self.assertEqual(self.owner.came, [b"%d" % turn for turn in range(1000)])
+
+    def test_goodbye(self) -> None:
+        """Who says goodbye and stays is hung up on, soon, and nothing of what he says then is kept."""
+        self.open()
+        self.socket.dataReceived(frame(CLOSE, b"\x03\xe8"))
+        for _ in range(100):
+            self.socket.dataReceived(frame(BINARY, bytes(1000)))
+        self.assertEqual((self.owner.came, self.socket.data, self.wire.aborted), ([], b"", False))
+        self.clock.advance(GOODBYE)
+        self.assertTrue(self.wire.aborted)
+        self.socket.connectionLost()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_refused(self) -> None:
+        """So is a stranger who does not take the answer to his HTTP, and goes on."""
+        self.socket.dataReceived(HELLO.replace(SUBPROTOCOL.encode(), b"other"))
+        for _ in range(100):
+            self.socket.dataReceived(bytes(1000))
+        self.assertLess(len(self.socket.data), MOST_HEADER)
+        self.assertEqual((self.wire.disconnecting, self.wire.aborted), (True, False))
+        self.clock.advance(GOODBYE)
+        self.assertTrue(self.wire.aborted)
+
+    def test_goodbye_of_a_server(self) -> None:
+        """A server that says goodbye, talks on, and does not hang up, is hung up on."""
+        factory = cast(Any, client_factory(cast(Any, self.owner), "ws://192.0.2.1:1/", self.clock))
+        calling, wire = factory.buildProtocol(None), Wire()
+        calling.makeConnection(wire)
+        (key,) = re.findall(rb"Sec-WebSocket-Key: (.*)\r\n", wire.value())
+        accept = b64encode(sha1(key + GUID).digest())
+        calling.dataReceived(ANSWER % (accept, SUBPROTOCOL.encode()) + b"\x82\x01a" + b"\x88\x02\x03\xe8")
+        for _ in range(GOODBYE):
+            calling.dataReceived(b"\x82\x01b")
+            self.assertFalse(wire.aborted)
+            self.clock.advance(1)
+        self.assertEqual((wire.aborted, self.owner.came[0]), (True, b"a"))
 
     def test_large_messages(self) -> None:
         """A message costs what it has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,6 +28,10 @@ print(_hashlib.openssl_sha256(b"").hexdigest()[:8])
 """
 
 
+def loads() -> None:
+    """What a module calls while it is loaded."""
+
+
 class LeanTests(SynchronousTestCase):
     def test_in_a_process(self) -> None:
         """Parts come without the whole; the whole comes when something else is asked for, and is as ever then."""
@@ -44,6 +49,15 @@ class LeanTests(SynchronousTestCase):
             done.stderr,
         )
 
+    def module(self, name: str, text: str) -> None:
+        """One that is loaded later."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        (place / f"{name}.py").write_text(text)
+        self.patch(sys, "path", [str(place), *sys.path])
+        self.addCleanup(sys.modules.pop, name, None)
+        lean.later(name)
+
     def test_there_already(self) -> None:
         """What is loaded stays as it is, and what is not there stays so."""
         before = sys.modules["subprocess"]
@@ -54,13 +68,24 @@ class LeanTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """What cannot be loaded says so when it is used."""
-        place = Path(self.mktemp()).absolute()
-        place.mkdir()
-        (place / "morphnet_broken.py").write_text("1 / 0")
-        self.patch(sys, "path", [str(place), *sys.path])
-        self.addCleanup(sys.modules.pop, "morphnet_broken", None)
-        lean.later("morphnet_broken")
-        self.assertRaises(ZeroDivisionError, getattr, sys.modules["morphnet_broken"], "value")
+        self.module("morphnet_broken", "1 / 0")
+        for _ in range(2):
+            self.assertRaises(ZeroDivisionError, getattr, sys.modules["morphnet_broken"], "value")
+
+    def test_threads(self) -> None:
+        """Who asks for something while another thread loads it waits until it is there."""
+        self.module("morphnet_slow", "from tests.tap import test_lean\ntest_lean.loads()\nvalue = 7")
+        slow, found = sys.modules["morphnet_slow"], list[int]()
+        second = Thread(target=lambda: found.append(getattr(slow, "value", 0)))
+
+        def loads() -> None:
+            second.start()
+            second.join(0.05)  # it would have found nothing by now
+
+        self.patch(sys.modules[__name__], "loads", loads)
+        found.append(slow.value)
+        second.join()
+        self.assertEqual(found, [7, 7])
 
     def test_no_digests_of_its_own(self) -> None:
         """A Python without its own code for checksums keeps OpenSSL's."""

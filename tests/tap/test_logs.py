@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.ops.eventlog import EventLog
 from morphnet.status import Happening
+from morphnet.tap import logs
 from morphnet.tap.logs import as_object, for_journal, is_for_people, is_journal, settle
 
 
@@ -81,10 +82,18 @@ class LogTests(SynchronousTestCase):
         """What is in the log file after three lines."""
         path = Path(self.mktemp())
         twistd = {"logfile": str(path), "nodaemon": True, **options}
+        made, plain = list[Any](), logs._plain
+
+        def remembered() -> Any:
+            made.append(plain())
+            return made[-1]
+
+        self.patch(logs, "_plain", remembered)
         settle(twistd, as_json=as_json)
         observer = namedAny(twistd["logger"])()
         for namespace in ("morphnet", "twisted.conch.ssh.session", "morphnet.roles"):
             observer(event(namespace))
+        made[0]._outFile.close()
         return path.read_text()
 
     def test_settle(self) -> None:

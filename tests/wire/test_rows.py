@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import struct
+import sys
 from collections.abc import Callable
+from itertools import product
 from typing import Any, cast
 
 from hypothesis import given
@@ -80,6 +82,16 @@ def outcome(call: Callable[[], object]) -> object:
         return type(error)
 
 
+def _packets() -> list[bytes]:
+    """Of both families, with extensions and options."""
+    ipv6 = struct.pack("!IHBB", 6 << 28, 40, TCP, 64) + bytes(range(32))
+    tcp, udp = segment(1, b"", 40)[20:], struct.pack("!HHHH", 1, 2, 30, 0)
+    hop = ipv6[:6] + bytes((0, 64)) + ipv6[8:] + bytes((TCP, 0)) + bytes(6)
+    return [segment(1, b"y" * 50, 90), segment(1, b"z" * 50, 90)[:9] + b"\x11" + segment(1, b"", 90)[10:20] + udp,
+            ipv6 + tcp + b"q" * 30, ipv6[:6] + b"\x11" + ipv6[7:] + udp + b"u" * 42, hop + tcp, bytes(60)]  # fmt: skip
+
+
+PACKETS, ODD = _packets(), (0, 1, 4, 0x45, 0x46, 0x4F, 0x60, 6, 17, 44, 58, 60, 0x50, 0x60, 0xF0, 0xFF)
 shapes = st.lists(st.sampled_from([0, 0, 0, 2, 3, 1, -1]), min_size=1, max_size=12)
 
 
@@ -107,6 +119,44 @@ class RowTests(SynchronousTestCase):
         nonce = nonce_of(header(100))
         opened = [outcome(lambda k=key: k.open_row(ROW, nonce, part, stride, gap)) for key in KEYS]  # type: ignore[misc]
         self.assertEqual(opened, [opened[-1]] * len(KEYS))
+
+    @given(st.data(), st.sampled_from([0, 1, 7, 8, 20, 27, 28, 40, 41, 60, 61, 68, 90]), st.integers(1, 8))
+    def test_any_content(self, data: st.DataObject, size: int, count: int) -> None:
+        """What a member has sealed, however it lies about slices and headers: every core makes the same of it."""
+        draw, key, out, step = data.draw, PURE.key(SECRET), b"", 0
+        for number in range(count):
+            slices = draw(st.booleans()) if not step else draw(st.integers(0, 19)) > 0
+            last = slices and draw(st.integers(0, 2)) == 0
+            flags = ORDERED | (SEGMENT if slices else 0) | (LAST if last else 0) | draw(st.sampled_from([0, PARTIAL]))
+            text = bytearray(draw(st.sampled_from(PACKETS))[:size].ljust(size, b"x"))
+            for at, value in draw(st.lists(st.tuples(st.integers(0, 59), st.sampled_from(ODD)), max_size=2)):
+                text[at : at + 1] = bytes((value,))[: len(text) - at]
+            short = size - draw(st.integers(0, size)) if number == count - 1 else size
+            each = header(100 + number, lane=9, sequence=70 + number, place=step, flags=flags)
+            out += seal(COMPACT, key, each, bytes(text[:short]))
+            step = step + 1 if slices and not last else 0
+        counts = [core.count_row(ROW, out, STRIDE + size, 0, 64) for core in CORES]
+        self.assertEqual(counts, [counts[-1]] * len(CORES))
+        part = out[: counts[-1] * (STRIDE + size)]
+        opened = [outcome(lambda k=key: k.open_row(ROW, nonce_of(header(100)), part, STRIDE + size, 0)) for key in KEYS]  # type: ignore[misc]
+        self.assertEqual(opened, [opened[-1]] * len(KEYS))
+
+    def test_layouts(self) -> None:
+        """Offsets and sizes that lie beyond everything are refused, by each core."""
+        data, _ = row_of([0, 0], 20)
+        stride, big = STRIDE + 60, sys.maxsize
+        for core, key in zip(CORES, KEYS, strict=True):
+            for place, value in product(range(len(ROW)), (-1, -big - 1, big, big - 3)):
+                row = cast(RowLayout, (*ROW[:place], value, *ROW[place + 1 :]))
+                if core is not PURE:  # that one believes its caller
+                    self.assertIs(outcome(lambda c=core, r=row: c.count_row(r, data, stride, 0, 64)), ValueError)  # type: ignore[misc]
+                    opened = outcome(lambda k=key, r=row: k.open_row(r, bytes(12), data, stride, 0))  # type: ignore[misc]
+                    self.assertIs(opened, ValueError)
+            for size, gap in ((-1, 0), (0, 0), (big, 0), (-big - 1, 0), (stride, -1), (stride, big), (big, big)):
+                self.assertIs(outcome(lambda c=core, s=size, g=gap: c.count_row(ROW, data, s, g, 64)), ValueError)  # type: ignore[misc]
+            self.assertEqual(
+                [core.count_row(ROW, data, stride, 0, most) for most in (-big - 1, -1, 0, 1)], [0, 0, 0, 1]
+            )
 
     def test_bent(self) -> None:
         """One bit of one of them, and none is opened."""

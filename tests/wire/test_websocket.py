@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from itertools import pairwise, product
 from typing import Any
 
@@ -22,6 +23,7 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.wire import core, pure
 from morphnet.wire.websocket import BINARY, CLOSE, MORE, NOT_TEXT, PING, TEXT, TOO_BIG, FrameReader, head, masked
+from tests import EXAMPLES
 
 MOST = 300  # bytes of a message here
 Said = list[tuple[object, ...]]
@@ -183,7 +185,7 @@ class AgreementTests(SynchronousTestCase):
         st.lists(frames(), max_size=6), st.booleans(), st.binary(min_size=4, max_size=4), st.lists(st.integers(0, 400)),
         st.integers(1, 4), st.integers(0, 30) | st.just(0),
     )  # fmt: skip
-    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(400, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     def test_frames(
         self, given_frames: list[tuple[bytes, bool]], masks: bool, mask: bytes, cuts: list[int], most: int, short: int
     ) -> None:
@@ -193,7 +195,7 @@ class AgreementTests(SynchronousTestCase):
         self.agree(wire, cuts, most, masks=masks)
 
     @given(st.binary(max_size=60), st.lists(st.integers(0, 60)), st.booleans())
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(200, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     def test_junk(self, junk: bytes, cuts: list[int], masks: bool) -> None:
         """Bytes that mean nothing."""
         self.agree(junk, cuts, 2, masks=masks)
@@ -227,6 +229,19 @@ class FrameTests(SynchronousTestCase):
         reader.feed(b"\x81\x10\xff")
         reader.take(1)
         self.assertEqual((reader.why or (0,))[0], NOT_TEXT)
+
+    def test_pieces_without_end(self) -> None:
+        """A message in pieces takes the room of its bytes, however small they are, and however many have none."""
+        reader = FrameReader(masks=False, most=MOST)
+        reader.feed(b"\2\0")
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for piece in [b"\0\0" * 5000] * 20 + [b"\0\2ab"] * (MOST // 2):
+            reader.feed(piece)
+            self.assertEqual(reader.take(5001)[0], [])
+        self.assertLess(tracemalloc.get_traced_memory()[0], 16 * MOST)
+        reader.feed(b"\x80\0")
+        self.assertEqual(reader.take(2), ([(BINARY, b"ab" * (MOST // 2))], 1))
 
     def test_at_most(self) -> None:
         """No more is read than is asked for, and what is left is there the next time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from morphnet.net.http import BodyCut, Piece
 from morphnet.rendezvous.transfer import Turn
@@ -27,10 +28,23 @@ class Brim(Exception):
 
 
 class Pen:
-    """Writes what one request brings, while it has the turn."""
+    """
+    Writes what one request brings, while it has the turn.
 
-    def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
+    :param wrote: is told of the path and the file to which there was something to add.
+    """
+
+    def __init__(
+        self,
+        partial: Partial,
+        turn: Turn,
+        record: UploadRecord,
+        at: int,
+        counts: Counter[str],
+        wrote: Callable[[str, Partial], None] = lambda path, partial: None,
+    ) -> None:
         self._partial, self._turn, self._record, self._counts = partial, turn, record, counts
+        self._wrote = wrote
         self.at = at  # where the next byte goes
         self.most = record.size  # bytes that the file may have
         self.room: int | None = None  # bytes that it may have now, until there is more room; None: as `most`
@@ -73,3 +87,4 @@ class Pen:
         finally:
             self._counts["uploaded_bytes"] += self._partial.length - before
         self.at += len(data)
+        self._wrote(self._record.path, self._partial)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.ahead import Ahead
 from morphnet.roles.upload.checking import Body, Checking, Fits
 from morphnet.roles.upload.expiry import Patience, over
 from morphnet.roles.upload.growing import Growing, no_room
@@ -54,6 +55,7 @@ class Shelf:
         self._checking = Checking(self.counts)
         self._appearing = Holding()  # paths whose files appear or go, or whose records change: nobody looks meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
+        self._ahead = Ahead(beside, self._pieces)
 
     async def find(self, path: str) -> UploadRecord | None:
         """The record of an upload as it is when this returns: complete as soon as its file has appeared."""
@@ -255,7 +257,7 @@ class Shelf:
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
             record = replace(record, announced=record.announced or partial.told)
-            pen = Pen(partial, turn, record, at, self.counts)
+            pen = Pen(partial, turn, record, at, self.counts, self._ahead.wrote)
             if record.size == OPEN:
                 pen.most = self.max_size
                 await Growing(self.uploads, self.quota, self.counts).write(record, pen, body, length)

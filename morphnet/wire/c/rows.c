@@ -54,7 +54,7 @@ static Py_ssize_t unit(const Row *r, Py_ssize_t i, Py_ssize_t count) { /* datagr
 
 static int row_sound(const Row *r) {
     int within = r->header >= 1 && r->header <= MOST_HEADER && r->aad >= 0 && r->aad <= r->header && r->number >= 0 &&
-                 r->number + 4 <= r->header && r->sequence >= 0 && r->sequence + 3 <= r->header && r->flags >= 0 &&
+                 r->number <= r->header - 4 && r->sequence >= 0 && r->sequence <= r->header - 3 && r->flags >= 0 &&
                  r->flags < r->header && r->lane >= 0 && r->lane < r->header && r->place >= 0 && r->place < r->header;
     return within && r->gap >= 0 && r->gap <= r->size && r->size - r->gap >= r->header + TAG &&
            r->size <= MOST_PLAINTEXT && r->data.len >= r->header + TAG && r->data.len <= 2 * MOST_PLAINTEXT;
