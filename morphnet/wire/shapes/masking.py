@@ -57,10 +57,10 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     count = _count(data, size, front)
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
-    return bytes(spread(_column(data, size, (front, BLOCK), count), blocks))
+    return spread(_column(data, size, (front, BLOCK), count), blocks)
 
 
-def spread(found: Sequence[bytes], blocks: int) -> bytearray:
+def spread(found: Sequence[bytes], blocks: int) -> bytes:
     """The same of samples that are cut out."""
     many = list(found) * blocks
     for block in range(blocks):
@@ -69,7 +69,7 @@ def spread(found: Sequence[bytes], blocks: int) -> bytearray:
     for block in range(1, blocks):
         last = BLOCK * block + BLOCK - 1
         out[last::width] = out[last::width].translate(_NUMBERED[block])
-    return out
+    return bytes(out)
 
 
 def dress(data: View, size: int, front: int, stream: bytes, padding: int, before: bytes) -> bytes:
