@@ -22,6 +22,8 @@ MOST = 1024  # names that are remembered; the oldest make room
 FIRST = "this name is here already: it is asked for a sign of life"
 CLONED = "another machine is here with the same certificate: if one was cloned, let it join anew, by a name of its own"
 
+_Claim = tuple[str, str]  # a network, "" where there is but one, and a name in it
+
 
 def is_same_machine(one: str, other: str) -> bool:
     """Whether two instances are of one machine, see `new_instance`."""
@@ -45,13 +47,13 @@ class _Case:
 
 
 class Rivals:
-    """Which names are claimed by two. Time is an argument, in seconds."""
+    """Which names are claimed by two; one name in two networks is two. Time is an argument, in seconds."""
 
     def __init__(self) -> None:
-        self._cases: dict[str, _Case] = {}
-        self._left: dict[str, str] = {}  # the instance that another one of its machine has taken the name over from
+        self._cases: dict[_Claim, _Case] = {}
+        self._left: dict[_Claim, str] = {}  # the instance that another one of its machine has taken the name over from
 
-    def takes_over(self, name: str, here: str, comes: str) -> bool:
+    def takes_over(self, name: str, here: str, comes: str, network: str = "") -> bool:
         """
         Whether instance `comes` has the name from now on, in the place of `here`: it is itself, or the same machine
         started anew. One that was taken over from and comes again has never ended: then there are two, as when a
@@ -59,20 +61,22 @@ class Rivals:
         """
         if here == comes:
             return True
-        if not is_same_machine(here, comes) or self._left.get(name) == comes:
+        claim = network, name
+        if not is_same_machine(here, comes) or self._left.get(claim) == comes:
             return False
-        self._left.pop(name, None)
-        self._left[name] = here
+        self._left.pop(claim, None)
+        self._left[claim] = here
         while len(self._left) > MOST:
             del self._left[next(iter(self._left))]
         return True
 
-    def turned(self, name: str, now: float) -> Turned:
+    def turned(self, name: str, now: float, network: str = "") -> Turned:
         """A machine came, while another one has its name."""
-        case = self._cases.pop(name, None)
+        claim = network, name
+        case = self._cases.pop(claim, None)
         if case is None or now - case.at > OVER_AFTER:
             case = _Case()
-        self._cases[name] = case
+        self._cases[claim] = case
         while len(self._cases) > MOST:
             del self._cases[next(iter(self._cases))]
         case.times, case.at = case.times + 1, now
@@ -84,11 +88,12 @@ class Rivals:
             case.told_at = now
         return Turned(CLONED, again, tell)
 
-    def settled(self, name: str) -> None:
+    def settled(self, name: str, network: str = "") -> None:
         """A machine of that name was let in."""
-        self._cases.pop(name, None)
+        self._cases.pop((network, name), None)
 
     def warnings(self, now: float) -> tuple[str, ...]:
         """A sentence for each name that two machines claim now."""
-        names = sorted(name for name, case in self._cases.items() if case.times > 1 and now - case.at <= OVER_AFTER)
+        cases = self._cases.items()
+        names = sorted(name for (_, name), case in cases if case.times > 1 and now - case.at <= OVER_AFTER)
         return tuple(f"two machines use the certificate of {name}: was one cloned?" for name in names)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, execute
 
-from morphnet.errors import HostError
-from morphnet.store.versions import Steps, bring_up
+from morphnet.store.database import open_database, told, writing
+from morphnet.store.versions import Steps
 
 DATABASE = "homes.db"  # its name in state_dir
 _STEPS = Steps(
@@ -91,25 +89,27 @@ class HomesLedger:
     copy, and holds what is yet to be told the others.
 
     :param path: of the database; made with mode 0600 when it is not there.
-    :raises HostError: it cannot be opened or made.
+    :raises HostError: it cannot be opened or made; so does each call when it cannot be read or written.
     :raises ConfigError: a later version of morphnet made it.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.execute("BEGIN IMMEDIATE")
-            with self._sql:
-                bring_up(self._sql, _STEPS, path)
-        except (sqlite3.Error, OSError) as trouble:
-            raise HostError(f"the database {path}: {trouble}") from trouble
+        self._path = path
+        with told(path):
+            self._sql = open_database(path, _STEPS)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with told(self._path), writing(self._sql):
+            yield
+
+    def _rows(self, statement: str, *values: object) -> list[Any]:
+        with told(self._path):
+            return self._sql.execute(statement, values).fetchall()
 
     def is_known(self, home: str) -> bool:
         """See Homes."""
-        return self._sql.execute("SELECT 1 FROM home WHERE key = ?", (home,)).fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM home WHERE key = ?", home))
 
     def know(self, home: str, since: int, *, copied: bool = False) -> None:
         """
@@ -117,16 +117,15 @@ class HomesLedger:
 
         :param copied: the others know it.
         """
-        self._sql.execute("INSERT OR IGNORE INTO home VALUES (?, ?, ?)", (home, since, copied))
+        self._rows("INSERT OR IGNORE INTO home VALUES (?, ?, ?)", home, since, copied)
 
     def invite(self, token: bytes, expires: int, homes: int = 1, made: int = 0) -> None:
         """See Homes."""
-        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?, ?)", (token, expires, homes, made))
+        self._rows("INSERT OR REPLACE INTO invite VALUES (?, ?, ?, ?)", token, expires, homes, made)
 
     def take(self, home: str, token: bytes, now: int) -> bool:
         """See Homes."""
-        with self._sql:
-            self._sql.execute("BEGIN IMMEDIATE")
+        with self._writing():
             used = self._sql.execute(
                 "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0"
                 " AND NOT EXISTS (SELECT 1 FROM forgotten WHERE key = ? AND at >= made)",
@@ -144,8 +143,7 @@ class HomesLedger:
 
         :param tell: the others are to forget it as well, whether it is known here or not.
         """
-        with self._sql:
-            self._sql.execute("BEGIN IMMEDIATE")
+        with self._writing():
             known = self._sql.execute("DELETE FROM home WHERE key = ?", (home,)).rowcount > 0
             if known or tell:
                 self._sql.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (home, at))
@@ -153,14 +151,13 @@ class HomesLedger:
 
     def lose_copy(self, home: str) -> None:
         """The others do not know it any more."""
-        self._sql.execute("DELETE FROM home WHERE key = ? AND copied = 1", (home,))
+        self._rows("DELETE FROM home WHERE key = ? AND copied = 1", home)
 
     # -- what the others do not know yet ----------------------------------------------------------------------------
 
     def share_with(self, generation: str) -> None:
         """The others have a store of that name. A new one knows none of our homes, and is to be told of all."""
-        with self._sql:
-            self._sql.execute("BEGIN IMMEDIATE")
+        with self._writing():
             if self._sql.execute("SELECT 1 FROM shared WHERE generation = ?", (generation,)).fetchone() is None:
                 self._sql.execute("DELETE FROM shared")
                 self._sql.execute("INSERT INTO shared VALUES (?)", (generation,))
@@ -168,20 +165,19 @@ class HomesLedger:
 
     def not_copied(self) -> list[tuple[str, int]]:
         """Homes, and since when."""
-        return list(self._sql.execute("SELECT key, since FROM home WHERE copied = 0"))
+        return self._rows("SELECT key, since FROM home WHERE copied = 0")
 
     def invitations(self) -> list[tuple[bytes, int, int, int]]:
         """All, when each expires, for how many homes it is, and when it was made."""
-        return list(self._sql.execute("SELECT token, expires, homes, made FROM invite"))
+        return self._rows("SELECT token, expires, homes, made FROM invite")
 
     def forgotten(self) -> list[tuple[str, int]]:
         """Homes, and when."""
-        return list(self._sql.execute("SELECT key, at FROM forgotten"))
+        return self._rows("SELECT key, at FROM forgotten")
 
     def copied(self, homes: Iterable[str], invitations: Iterable[bytes], forgotten: Iterable[str]) -> None:
         """The others know these; invitations are with them alone."""
-        with self._sql:
-            self._sql.execute("BEGIN IMMEDIATE")
+        with self._writing():
             self._sql.executemany("UPDATE home SET copied = 1 WHERE key = ?", [(each,) for each in homes])
             self._sql.executemany("DELETE FROM invite WHERE token = ?", [(each,) for each in invitations])
             self._sql.executemany("DELETE FROM forgotten WHERE key = ?", [(each,) for each in forgotten])

@@ -2,12 +2,11 @@
 The records in SQLite, one synchronous call each: the core of the server's store, and what the command line uses while
 the server runs. Every write is on the disk when its call returns.
 
-Source: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous
+See `store/database` for how the file is opened.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,12 +17,11 @@ from typing import ClassVar, TypeVar
 from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.accounts import AccountBook
 from morphnet.store.base import Accounts, Amount, Approval, CertificateRecord, Lease, PhoneRecord
+from morphnet.store.database import open_database, told, writing
 from morphnet.store.pool import Pool
-from morphnet.store.versions import Steps, bring_up
+from morphnet.store.versions import Steps
 
 DATABASE = "morphnet.db"  # its name in state_dir
-_PATIENCE = 10.0  # seconds to wait for another process that writes
-BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 _SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOST = (
     "the database {path} is {how}, and with it the records of this network are lost, while its CA is here: stop what"
@@ -59,33 +57,13 @@ class RecordsDamaged(HostError):
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
     """SQLite's troubles, told to the operator."""
-    try:
-        yield
-    except sqlite3.DatabaseError as trouble:
-        if getattr(trouble, "sqlite_errorcode", 0) & 0xFF in _SPOILT:  # above that byte is a detail of it
-            raise RecordsDamaged(_SPOILT_TEXT.format(path=path, trouble=trouble)) from trouble
-        raise HostError(f"the database {path}: {trouble}") from trouble
-    except (sqlite3.Error, OSError) as trouble:
-        raise HostError(f"the database {path}: {trouble}") from trouble
-
-
-def _check_files(path: Path) -> None:
-    """SQLite would wait for ever at a pipe, and call a directory by a number."""
-    for each in (f"{path}{suffix}" for suffix in ("", *BESIDE)):
-        if os.path.lexists(each) and not os.path.isfile(each):
-            raise HostError(f"{each} is no plain file: move it away")
-
-
-def _make(path: Path) -> None:
-    """
-    Make the file if there is none: SQLite would make it with mode 0644.
-
-    Never open one that is there: closing it would drop the locks that SQLite holds on it in this process.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        pass
+    with told(path):
+        try:
+            yield
+        except sqlite3.DatabaseError as trouble:
+            if getattr(trouble, "sqlite_errorcode", 0) & 0xFF in _SPOILT:  # above that byte is a detail of it
+                raise RecordsDamaged(_SPOILT_TEXT.format(path=path, trouble=trouble)) from trouble
+            raise
 
 
 class Ledger:
@@ -109,16 +87,10 @@ class Ledger:
         self._path, self._known_as = path, path.resolve()
         if self._known_as in self._open:
             raise BugError(f"the database {path} is open in this process already")
-        self._sql = self._connect(path)
+        with _sentences(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sql = open_database(path, SCHEMA)
         self._open.add(self._known_as)
-        try:
-            with _sentences(path):
-                self._sql.execute("PRAGMA journal_mode = WAL")
-                self._sql.execute("PRAGMA synchronous = FULL")  # a lease that was told must outlive a power cut
-            self._upgrade()
-        except (HostError, ConfigError):
-            self.close()
-            raise
 
     @classmethod
     def of_network(cls, path: Path) -> Ledger:
@@ -151,30 +123,11 @@ class Ledger:
             if self._sql.execute("SELECT 1 FROM certificate LIMIT 1").fetchone() is None:
                 raise RecordsLost(_LOST.format(path=self._path, how="empty"))
 
-    @staticmethod
-    def _connect(path: Path) -> sqlite3.Connection:
-        with _sentences(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_files(path)
-            _make(path)
-            # isolation_level=None: transactions begin where we say. Threads may change, but never two at once.
-            return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-
-    def _upgrade(self) -> None:
-        with self._writing():
-            bring_up(self._sql, SCHEMA, self._path)
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction: all of it or nothing. IMMEDIATE, so that what it reads cannot change before it writes."""
-        with _sentences(self._path):
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._sql.execute("ROLLBACK")
-                raise
-            self._sql.execute("COMMIT")
+        """One transaction: all of it or nothing."""
+        with _sentences(self._path), writing(self._sql):
+            yield
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Lease:
         """The lease of `name`, made now if it has none."""

@@ -334,5 +334,6 @@ class SharedVault(Vault):
         super().forget_unused()
         before = time.time() - _LEFT
         for each in self._partial.iterdir():
-            if len(each.name) > len(self.name("")) + len(_ENDING) and each.stat().st_mtime < before:
-                shutil.rmtree(each, ignore_errors=True)  # of who was killed before it had its name
+            with suppress(FileNotFoundError):  # it has its name, or another process does the same
+                if len(each.name) > len(self.name("")) + len(_ENDING) and each.stat().st_mtime < before:
+                    shutil.rmtree(each, ignore_errors=True)  # of who was killed before it had its name

@@ -12,7 +12,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,11 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from morphnet.errors import BugError, HostError
+from morphnet.errors import BugError
 from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession, room_for
+from morphnet.store.database import open_database, told, writing
 from morphnet.store.together import Together
-from morphnet.store.versions import Steps, bring_up
+from morphnet.store.versions import Steps
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = Steps(
@@ -83,17 +84,8 @@ class UploadLedger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.execute("PRAGMA synchronous = FULL")
-            self._sql.execute("BEGIN IMMEDIATE")
-            with self._sql:
-                bring_up(self._sql, _STEPS, path)
-        except (sqlite3.Error, OSError) as trouble:
-            raise HostError(f"the database {path}: {trouble}") from trouble
+        with told(path):
+            self._sql = open_database(path, _STEPS)
 
     def find(self, path: str) -> UploadRecord | None:
         """The one of that path."""
@@ -116,21 +108,13 @@ class UploadLedger:
             self._insert(record)
         return record
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """
         What is called within is one transaction: a call that raises something of ours leaves the others as they are.
 
         :raises sqlite3.Error: nothing of it is there.
         """
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._sql.execute("COMMIT")
-        except BaseException:
-            if self._sql.in_transaction:  # a full disk has ended it already
-                self._sql.execute("ROLLBACK")
-            raise
+        return writing(self._sql)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

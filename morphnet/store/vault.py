@@ -357,8 +357,9 @@ class Vault:
     def forget_unused(self) -> None:
         """Let go of contents that no file has any more."""
         for each in self._content.iterdir():
-            if each.stat().st_nlink == 1:
-                each.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process does the same
+                if each.stat().st_nlink == 1:
+                    each.unlink()
 
     def open(self, path: str) -> BinaryIO | None:
         """A file that has appeared, to be read."""

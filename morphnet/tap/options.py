@@ -14,7 +14,7 @@ from twisted.python import usage
 
 from morphnet.config.file import Setting, load, option_name, settings
 from morphnet.errors import ConfigError
-from morphnet.tap import logs, pidfile
+from morphnet.tap import logs, pidfile, places
 
 Config = TypeVar("Config")
 
@@ -88,9 +88,13 @@ class ConfigOptions(usage.Options, Generic[Config]):
             self.config = self.read()
         except ConfigError as error:
             _refuse(str(error))
+        except OSError as trouble:  # the way to the file is closed to us, or where we are was removed
+            _refuse(f"{trouble.filename or 'this directory'}: {str(trouble.strerror).lower()}")
         twistd = getattr(self, "parent", None)
         if twistd is not None:
             pidfile.settle(twistd)
+            if sentence := places.wrong(twistd):
+                _refuse(sentence)
             logs.settle(twistd, as_json=bool(self["log-json"]))
 
 

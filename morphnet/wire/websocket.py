@@ -199,28 +199,29 @@ class FrameReader:
 
     def _is_text(self, payload: bytes, *, last: bool) -> bool:
         """Whether a text may go on, or end, with this frame."""
+        seen, self._checked = self._checked, 0
+        return self._goes_on(payload[seen:], last=last)
+
+    def _goes_on(self, data: bytes, *, last: bool) -> bool:
+        """Whether there may be more of a text behind these bytes, or its end."""
         if self._decoder is None:
             self._decoder = codecs.getincrementaldecoder("utf-8")()
-        seen, self._checked = self._checked, 0
         try:
-            self._decoder.decode(payload[seen:], last)
+            self._decoder.decode(data, last)
         except UnicodeDecodeError:
             return False
-        return True
+        pending = self._decoder.getstate()[0]  # half a surrogate: Python waits for its last byte before it says no
+        return not (pending[:1] == b"\xed" and pending[1:] >= b"\xa0")
 
     def _look_ahead(self, start: int, mask: bytes) -> None:
         """What is there of a text's frame that is not whole: nobody has to wait for its end to know that it is bad."""
-        if self._decoder is None:
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
         seen = self._checked
         there = bytes(memoryview(self._buffer)[start + seen :])
         if mask:
             turn = seen % 4
             there = unmask(there, mask[turn:] + mask[:turn])
         self._checked += len(there)
-        try:
-            self._decoder.decode(there, False)
-        except UnicodeDecodeError:
+        if not self._goes_on(there, last=False):
             self._fail(NOT_TEXT, "text that is not UTF-8")
 
     def _fail(self, code: int, why: str) -> bool:

@@ -169,11 +169,15 @@ class LedgerTests(SynchronousTestCase):
         (pages,) = ledger._sql.execute("PRAGMA page_count").fetchone()
         ledger._sql.execute(f"PRAGMA max_page_count = {pages}")
         long = a_record("2", "n" * 60000)
-        self.assertIn("full", str(self.assertRaises(HostError, ledger.add_certificate, long)))
+        self.assertIn("disk is full", str(self.assertRaises(HostError, ledger.add_certificate, long)))
         self.assertEqual(ledger.certificates(), [a_record("1")])
+        many = {f"user {number}": (1, 1) for number in range(1000)}
+        with self.assertRaises(HostError) as caught:  # SQLite ends the transaction itself, in the middle
+            ledger.account(lambda accounts: accounts.add("2026-11", many, report=True))
+        self.assertIn("disk is full", str(caught.exception))
         ledger._sql.execute("PRAGMA max_page_count = 10000")
         ledger.add_certificate(long)
-        self.assertEqual(len(ledger.certificates()), 2)
+        self.assertEqual((len(ledger.certificates()), ledger.traffic()), (2, {}))
 
     def test_later_version(self) -> None:
         """A database of a later version is not touched."""

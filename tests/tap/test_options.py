@@ -60,6 +60,12 @@ class OptionsTests(SynchronousTestCase):
         both = refused(self, self._parse, "--server", "x", "--dns", "--no-dns")
         self.assertEqual(both, "morphnet: --dns and --no-dns contradict each other")
 
+    def test_closed(self) -> None:
+        """What the system says of the default file, for instance that we may not look there, is one sentence."""
+        long = Path("/") / f"{'x' * 300}.toml"
+        said = refused(self, options_for(ClientConfig, long, BEGIN)().parseOptions, ["--server", "x"])
+        self.assertEqual(said, f"morphnet: {long}: file name too long")
+
     def test_not_begun(self) -> None:
         """Who has no configuration and types none is told how to come by one, before anything else."""
         sentence = refused(self, self._parse, "--tun", "x")
@@ -100,6 +106,12 @@ class TwistdTests(SynchronousTestCase):
                 said = self._refused(command, *more, *words)
                 self.assertTrue(said.startswith(sentence.format(command)), said)
                 self.assertEqual(len(said.splitlines()), 1)
+
+    def test_places(self) -> None:
+        """So is a file or directory of twistd's own that it cannot use."""
+        said = refused(self, ServerOptions().parseOptions,
+                       ["--nodaemon", "--pidfile", "/nowhere/x", "morph-client", "--server", "x"])  # fmt: skip
+        self.assertEqual(said, "morphnet: --pidfile: /nowhere/x cannot be written: there is no directory /nowhere")
 
     def test_help(self) -> None:
         """At 80 columns no line about an option is cut: all its words are there, and it has some."""

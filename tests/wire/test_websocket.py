@@ -101,26 +101,31 @@ def by_us(pieces: list[bytes], *, masks: bool, most: int = 3) -> Said:
 TEXTS = st.sampled_from([b"", b"plain", "häß€".encode(), "\U0001f600".encode(), b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
                          b"\xc0\xaf", "€".encode()[:2], "€".encode()[2:], b"\xff", b"x" * 130])  # fmt: skip
 PAYLOADS = TEXTS | st.binary(max_size=140) | st.builds(bytes, st.sampled_from([125, 126, 127, 299, 300, 301]))
+GOOD = [b"", b"ok", "häß".encode(), b"x" * 125, b"y" * 126, "€".encode() * 40]
 WORDS = st.sampled_from([0, 1, 2, 3, 9, 125, 126, 255, 65535, 65536, 1 << 31, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 
 
 @st.composite
-def frames(draw: st.DrawFn) -> tuple[bytes, bool]:
-    """One, in most cases a good one; and whether it is one of a client."""
-    kind = draw(st.sampled_from([BINARY, BINARY, TEXT, TEXT, MORE, MORE, CLOSE, PING, 10, 3, 11]))
-    payload = draw(PAYLOADS)
-    if kind >= CLOSE:
-        payload = payload[:125] if draw(st.integers(0, 9)) else payload
-    odd = draw(st.integers(0, 19))
-    last = draw(st.booleans()) if kind < CLOSE or odd == 1 else True
-    first = (0x80 if last else 0) | kind | (draw(st.integers(1, 7)) << 4 if odd == 2 else 0)
-    size, flip = len(payload), odd == 3
-    length = struct.pack("!B", size) if size < 126 else struct.pack("!BH", 126, size)
-    if odd == 4:
-        length = struct.pack("!BH", 126, draw(WORDS) & 0xFFFF)
-    elif odd == 5:
-        length = struct.pack("!BQ", 127, draw(WORDS))
-    return bytes((first,)) + length + b"\0" + payload, flip
+def frames(draw: st.DrawFn) -> list[tuple[bytes, bool]]:
+    """Some, most of them good, and good one behind the other; and of each whether it is masked as it should not be."""
+    made, within, faults = list[tuple[bytes, bool]](), False, draw(st.integers(0, 2))
+    for _ in range(draw(st.integers(0, 8))):
+        odd = draw(st.integers(1, 7)) if faults and not draw(st.integers(0, 5)) else 0
+        opcodes = [3, 11, MORE, TEXT, BINARY] if odd == 7 else [PING, 10, *([MORE] * 4 if within else [TEXT, BINARY])]
+        kind = draw(st.sampled_from([*opcodes, *([CLOSE] if not draw(st.integers(0, 9)) else [])]))
+        payload = draw(PAYLOADS) if faults else draw(st.sampled_from(GOOD))
+        payload = payload[:125] if kind >= CLOSE and odd != 6 else payload
+        last = draw(st.booleans()) if kind < CLOSE or odd == 1 else True
+        first = (0x80 if last else 0) | kind | (draw(st.integers(1, 7)) << 4 if odd == 2 else 0)
+        size = len(payload)
+        length = struct.pack("!B", size) if size < 126 else struct.pack("!BH", 126, size)
+        if odd == 4:
+            length = struct.pack("!BH", 126, draw(WORDS) & 0xFFFF)
+        elif odd == 5:
+            length = struct.pack("!BQ", 127, draw(WORDS))
+        made.append((bytes((first,)) + length + b"\0" + payload, odd == 3))
+        within = not last if kind < CLOSE else within
+    return made
 
 
 def on_the_wire(frame: bytes, mask: bytes, *, masks: bool) -> bytes:
@@ -182,8 +187,8 @@ class AgreementTests(SynchronousTestCase):
         self.agree(on_the_wire(_case(0x82, b"abc"), b"abcd", masks=False), [], 1, masks=True)
 
     @given(
-        st.lists(frames(), max_size=6), st.booleans(), st.binary(min_size=4, max_size=4), st.lists(st.integers(0, 400)),
-        st.integers(1, 4), st.integers(0, 30) | st.just(0),
+        frames(), st.booleans(), st.binary(min_size=4, max_size=4), st.lists(st.integers(0, 400)),
+        st.integers(1, 4), st.just(0) | st.integers(0, 30),
     )  # fmt: skip
     @settings(max_examples=max(400, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))
     def test_frames(
@@ -193,6 +198,14 @@ class AgreementTests(SynchronousTestCase):
         wire = b"".join(on_the_wire(frame, mask, masks=masks != flip) for frame, flip in given_frames)
         wire = wire[: len(wire) - short]
         self.agree(wire, cuts, most, masks=masks)
+
+    def test_prefixes(self) -> None:
+        """Whatever a text of which one byte is missing begins with, it is found bad at the same byte."""
+        second, third = (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0), (0x7F, 0x80, 0xBF, 0xC0)
+        for begin in (*product(range(0x80, 0x100), second), *product((0xE0, 0xED, 0xEF, 0xF0, 0xF4), second, third)):
+            wire = b"\1" + bytes((len(begin) + 1, *begin))
+            self.agree(wire, [], 3, masks=False)
+            self.agree(wire, list(range(len(wire))), 3, masks=False)
 
     @given(st.binary(max_size=60), st.lists(st.integers(0, 60)), st.booleans())
     @settings(max_examples=max(200, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck))

@@ -104,7 +104,7 @@ class Passages:
         passage = Passage(client, self._entropy(TOKEN).hex(), purse, now)
         self._of_client.setdefault((client.network, client.name), []).append(passage)
         self._by_line[client] = self._waiting[passage.token] = passage
-        passage.timer = self._clock.callLater(WAIT, self._nobody_comes, client)
+        passage.timer = self._clock.callLater(WAIT, self._nobody_comes, passage)
         called.tell(Asked(passage.token))
 
     def _called(self, network: str, server: str, name: str) -> Line:
@@ -134,9 +134,11 @@ class Passages:
         client.end("made room")
         self.gone(client)  # at once: TCP learns only later that it is dead
 
-    def _nobody_comes(self, client: Line) -> None:
-        client.tell(TurnedAway(NOBODY_COMES))
-        client.end(NOBODY_COMES)
+    def _nobody_comes(self, passage: Passage) -> None:
+        del self._waiting[passage.token]  # a server that comes now is too late, though the client may not be gone yet
+        passage.timer = None
+        passage.client.tell(TurnedAway(NOBODY_COMES))
+        passage.client.end(NOBODY_COMES)
 
     def meet(self, server: Line, token: str) -> None:
         """

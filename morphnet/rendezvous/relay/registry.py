@@ -74,7 +74,7 @@ class Registry:
         self._clock, self._entropy = clock, entropy
         self._members: dict[int, Member] = {}
         self._by_line: dict[Line, Member] = {}
-        self._by_name: dict[tuple[str, str], Member] = {}
+        self._networks: dict[str, dict[str, Member]] = {}  # by network and name
         self._watchers: dict[tuple[str, str], set[Member]] = defaultdict(set)  # (network, name or EVERYBODY)
         self._revoked: dict[str, tuple[int, frozenset[str]]] = {}  # number of the last list and serials, by network
         cluster.settle(self)
@@ -91,9 +91,9 @@ class Registry:
             raise Refused("name is not the certificate's")
         if self.is_revoked(line.network, line.serial):  # since its handshake
             raise Refused("certificate revoked")
-        known = self._by_name.get((line.network, line.name))
+        known = self.named(line.network, line.name)
         if known is not None:
-            if not self.rivals.takes_over(f"{line.network} {line.name}", known.instance, said.instance):
+            if not self.rivals.takes_over(line.name, known.instance, said.instance, line.network):
                 known.line.prove(PROVE_WITHIN)  # it may be gone without a word
                 raise self._taken(line, known)
             self.gone(known.line)
@@ -106,7 +106,7 @@ class Registry:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
         if known is None:
-            self.rivals.settled(line.name)
+            self.rivals.settled(line.name, line.network)
         member = self._seat(line, said)
         if known is not None:
             member.sent, member.received = known.sent, known.received
@@ -118,7 +118,7 @@ class Registry:
     def _taken(self, line: Line, known: Member | None) -> Refused:
         """Another node has its name, here (`known`) or at another relay: why it is turned away."""
         self.counts["refused_name"] += 1
-        turned = self.rivals.turned(line.name, self._clock.seconds())
+        turned = self.rivals.turned(line.name, self._clock.seconds(), line.network)
         if turned.tell and known is not None and known.notices:
             known.line.tell(Notice(turned.reason))
         return Refused(turned.reason)
@@ -130,7 +130,8 @@ class Registry:
         member = Member(line, number, said.instance, frozenset(said.watch), self._entropy(ECHO_ID), b"")
         member.echo_key, member.notices, member.batches = self._entropy(ECHO_KEY), said.notices, said.news
         member.credit, member.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
-        self._members[number] = self._by_line[line] = self._by_name[line.network, line.name] = member
+        self._members[number] = self._by_line[line] = member
+        self._networks.setdefault(line.network, {})[line.name] = member
         self.echo.add(member)
         for name in member.watch:
             self._watchers[line.network, name].add(member)
@@ -146,12 +147,15 @@ class Registry:
     def watch(self, line: Line, names: Iterable[str]) -> None:
         """It wants to know of others."""
         member = self._by_line[line]
-        before = set(self._visible(member))
+        before = member.watch
         self._unwatch(member)
         member.watch = frozenset(names)
         for name in member.watch:
             self._watchers[member.network, name].add(member)
-        self._introduce(member, [other for other in self._visible(member) if other not in before])
+        new = list[AnyMember]()
+        if EVERYBODY not in before:  # else nobody is; it pays for each who is new, and so for the look at all of them
+            new = [other for other in self._visible(member) if other.name not in before]
+        self._introduce(member, new)
 
     def _introduce(self, member: Member, others: Sequence[AnyMember]) -> None:
         """Tell it who is here."""
@@ -172,7 +176,9 @@ class Registry:
         member = self._by_line.pop(line, None)
         if member is None:
             return
-        del self._members[member.number], self._by_name[member.network, member.name]
+        del self._members[member.number], self._networks[member.network][member.name]
+        if not self._networks[member.network]:
+            del self._networks[member.network]
         self.echo.remove(member)
         self._telling.forget(member)
         self._unwatch(member)
@@ -183,13 +189,13 @@ class Registry:
         """Those of its network that it wants to know of; of a name, rather the one here than one remote."""
         if EVERYBODY in member.watch:
             shown: dict[str, AnyMember] = {each.name: each for each in self.cluster.everybody(member.network)}
-            shown |= {each.name: each for each in self._by_name.values() if each.network == member.network}
+            shown |= self._networks[member.network]
             return [each for each in shown.values() if each is not member]
         found = (self._shown(member.network, name) for name in member.watch)
         return [each for each in found if each is not None and each is not member]
 
     def _shown(self, network: str, name: str) -> AnyMember | None:
-        return self._by_name.get((network, name)) or self.cluster.named(network, name)
+        return self.named(network, name) or self.cluster.named(network, name)
 
     def _watching(self, somebody: AnyMember) -> Iterable[Member]:
         """Those who want to know of it."""
@@ -215,7 +221,7 @@ class Registry:
 
     def named(self, network: str, name: str) -> Member | None:
         """The member of that name."""
-        return self._by_name.get((network, name))
+        return self._networks.get(network, {}).get(name)
 
     def prove(self, number: int) -> None:
         """That member must show that it lives."""

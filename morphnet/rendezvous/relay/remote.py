@@ -48,9 +48,9 @@ class RemoteMembers:
     ) -> None:
         self._local, self._networks, self._carry, self._counts = local, networks, carry, counts
         self._relays: dict[int, _Relay] = {}  # by block
-        self._names: dict[tuple[str, str], dict[int, RemoteMember]] = defaultdict(
-            dict
-        )  # by (network, name): the latest is last
+        self._names: dict[str, dict[str, dict[int, RemoteMember]]] = {  # by network and name: the latest is last
+            network: defaultdict(dict) for network in networks
+        }
 
     # -- who is there --------------------------------------------------------------------------------------------------
 
@@ -64,16 +64,16 @@ class RemoteMembers:
 
     def named(self, network: str, name: str) -> RemoteMember | None:
         """The latest of that name."""
-        found = self._names.get((network, name))
+        found = self._names.get(network, {}).get(name)
         return next(reversed(found.values())) if found else None
 
     def all_named(self, network: str, name: str) -> list[RemoteMember]:
         """Every one of that name, the latest last."""
-        return list(self._names.get((network, name), {}).values())
+        return list(self._names.get(network, {}).get(name, {}).values())
 
     def everybody(self, network: str) -> list[RemoteMember]:
         """One for each name."""
-        return [next(reversed(found.values())) for (where, _), found in self._names.items() if where == network]
+        return [next(reversed(found.values())) for found in self._names.get(network, {}).values()]
 
     def find(self, number: int) -> RemoteMember | None:
         """Who has that number."""
@@ -138,7 +138,7 @@ class RemoteMembers:
         if known is None:
             carry = partial(self._carry, here.number)
             remote = RemoteMember(here.number, here.network, here.name, here.instance, here.observed, carry)
-            relay.members[here.number] = self._names[here.network, here.name][here.number] = remote
+            relay.members[here.number] = self._names[here.network][here.name][here.number] = remote
             self._settle_names(ours, remote)
         elif known.observed == here.observed:
             return
@@ -157,11 +157,11 @@ class RemoteMembers:
         gone = relay.members.pop(number, None)
         if gone is None:
             return
-        key = gone.network, gone.name
+        key, names = (gone.network, gone.name), self._names[gone.network]
         before = self.named(*key)
-        del self._names[key][number]
-        if not self._names[key]:
-            del self._names[key]
+        del names[gone.name][number]
+        if not names[gone.name]:
+            del names[gone.name]
         after = self.named(*key)
         if after is not before and self._local.named(*key) is None:
             self._local.announce(before, after)

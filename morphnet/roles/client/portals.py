@@ -47,7 +47,7 @@ class Portals:
         """What was met on an uplink that is gone, or has other addresses, says nothing of the one that is there now."""
         now = {each.name: each for each in uplinks if each.up}
         for device in {*self._met, *self._served}:
-            if now.get(device) != self._uplinks.get(device):
+            if device not in now or now[device] != self._uplinks.get(device):  # it may have gone before the answer
                 self._met.pop(device, None)
                 self._served.discard(device)
         self._uplinks = now

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from twisted.logger import Logger
 
-from morphnet.errors import Away, ConfigError, Refused
+from morphnet.errors import Away, ConfigError, HostError, Refused
 from morphnet.store.homes import Homes, HomesLedger, hidden
 from morphnet.wire.messages.home.calls import from_text
 
@@ -26,6 +28,27 @@ def read_key(state_dir: Path) -> X25519PrivateKey:
         raise ConfigError(f"{state_dir / KEY} is missing or damaged: run `morphnet coordinator init`") from None
 
 
+class _Trouble:
+    """What is wrong with our database: told once, until it is right again."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """:raises Away: it can neither be read nor written."""
+        try:
+            yield
+        except HostError as trouble:
+            if str(trouble) != self._told:
+                self._log.error("{sentence}", sentence=str(trouble))
+            self._told = str(trouble)
+            raise Away(str(trouble)) from trouble
+        self._told = ""
+
+
 class Invited:
     """
     A Gatekeeper with a store.
@@ -39,6 +62,7 @@ class Invited:
         self, homes: Homes, wall: Callable[[], float], *, open_to_all: bool, copy: HomesLedger | None = None
     ) -> None:
         self._homes, self._wall, self._open, self._copy = homes, wall, open_to_all, copy
+        self._trouble = _Trouble()
 
     async def admit(self, home: str, invite: str) -> None:
         """
@@ -51,14 +75,17 @@ class Invited:
             return
         now = int(self._wall())
         try:
-            good = await self._homes.is_known(home)
-            good = good or (bool(invite) and await self._homes.take(home, hidden(invite), now))
+            with self._trouble.told():
+                good = await self._homes.is_known(home)
+                good = good or (bool(invite) and await self._homes.take(home, hidden(invite), now))
         except Away:
-            if self._copy is None or not self._copy.is_known(home):
-                raise
+            with self._trouble.told():
+                if self._copy is None or not self._copy.is_known(home):
+                    raise
             return
         if self._copy is not None:
-            self._copy.know(home, now, copied=True) if good else self._copy.lose_copy(home)
+            with suppress(Away), self._trouble.told():
+                self._copy.know(home, now, copied=True) if good else self._copy.lose_copy(home)
         if not good:
             raise Refused("this home is not invited here: `morphnet coordinator invite` prints a line for it")
 
@@ -69,6 +96,7 @@ class Outbox:
     def __init__(self, ledger: HomesLedger, homes: Homes, forget: Callable[[str], Awaitable[None]]) -> None:
         """:param forget: has all coordinators let go of a home; Away when they cannot be told."""
         self._ledger, self._homes, self._forget, self._busy = ledger, homes, forget, False
+        self._trouble = _Trouble()
 
     async def empty(self) -> None:
         """Tell the store; what it does not take waits."""
@@ -76,17 +104,21 @@ class Outbox:
             return
         self._busy = True
         try:
-            for home, at in self._ledger.forgotten():
-                await self._homes.forget(home, at)
-                await self._forget(home)
-                self._ledger.copied((), (), [home])
-            for home, since in self._ledger.not_copied():
-                await self._homes.know(home, since)
-                self._ledger.copied([home], (), ())
-            for token, expires, many, made in self._ledger.invitations():
-                await self._homes.invite(token, expires, many, made)
-                self._ledger.copied((), [token], ())
+            with self._trouble.told():
+                await self._empty()
         except Away:
             return  # another time
         finally:
             self._busy = False
+
+    async def _empty(self) -> None:
+        for home, at in self._ledger.forgotten():
+            await self._homes.forget(home, at)
+            await self._forget(home)
+            self._ledger.copied((), (), [home])
+        for home, since in self._ledger.not_copied():
+            await self._homes.know(home, since)
+            self._ledger.copied([home], (), ())
+        for token, expires, many, made in self._ledger.invitations():
+            await self._homes.invite(token, expires, many, made)
+            self._ledger.copied((), [token], ())

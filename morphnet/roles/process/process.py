@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from morphnet.config.manhole import ManholeConfig
@@ -29,6 +28,7 @@ from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.rundir import FEED, JOURNAL
+from morphnet.roles.process.chores import Chore
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.process.resources import FILES, allow_files, come_first, settle_memory
@@ -95,7 +95,7 @@ class Process(MultiService):
         self._opened: ops.Node | None = None
         self._restored = False  # the host is as it was
         self._handed_over = False  # we end for the next of us, which starts at once
-        self._loops: list[LoopingCall] = []
+        self._chores: list[Chore] = []
         self._lock = Lock(settings.state_dir / self.state)
         self.files = FILES  # that we may have open
         self._made_by = os.getpid()
@@ -189,11 +189,8 @@ class Process(MultiService):
         self._handed_over = True
 
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
-        """Do `what` at that interval until the service stops; with `now` also at once."""
-        loop = LoopingCall(what)
-        loop.clock = self.reactor
-        loop.start(seconds, now=now).addErrback(lambda failure: self._log.failure("housekeeping stopped", failure))
-        self._loops.append(loop)
+        """Do `what` at that interval until the service stops, also when it fails; with `now` also at once."""
+        self._chores.append(Chore(self.reactor, seconds, what, now=now))
 
     def stopService(self) -> Deferred[None]:
         """Close the doors and put the host back as it was."""
@@ -203,9 +200,8 @@ class Process(MultiService):
         self._log.info("stopping")
         end = partial(last_resort, lambda: self._restored, time.sleep, partial(os._exit, 0))
         Thread(target=end, name="last resort", daemon=True).start()
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
+        for chore in self._chores:
+            chore.stop()
         stopped = super().stopService()
         if stopped is not None:
             with suppress(TimeoutError):  # whoever holds a door open, the host is put back

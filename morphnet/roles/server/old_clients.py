@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
 
 from morphnet.config.legacy import MorphProtocolConfig, split_place
 from morphnet.net.legacy_health import health_site, listen
+from morphnet.roles.process.chores import Chore
 from morphnet.roles.process.legacy_key import read_or_make_key
 from morphnet.roles.server.legacy import SWEEP_EVERY, Around, LegacyServer
 from morphnet.status import LegacyStatus
@@ -30,9 +30,7 @@ class OldClients:
         self._server.open()
         if config.health:
             self._health = listen(around.reactor, *split_place(config.health), health_site(self.health, self.metrics))
-        self._sweeping = LoopingCall(self._server.sweep)
-        self._sweeping.clock = around.reactor
-        self._sweeping.start(SWEEP_EVERY, now=False)
+        self._sweeping = Chore(around.reactor, SWEEP_EVERY, self._server.sweep)
 
     def health(self) -> Mapping[str, object]:
         """That it runs."""
@@ -56,8 +54,7 @@ class OldClients:
 
     async def close(self) -> None:
         """End all sessions, and tell their clients."""
-        if self._sweeping.running:
-            self._sweeping.stop()
+        self._sweeping.stop()
         self._server.close()
         if self._health is not None:
             await maybeDeferred(self._health.stopListening)

@@ -134,8 +134,10 @@ class PassagesTests(SynchronousTestCase):
         token = self.asked(late)
         self.clock.advance(WAIT)
         self.assertEqual((late.news(), late.ended), ([TurnedAway(NOBODY_COMES)], NOBODY_COMES))
+        self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)  # while the client says goodbye
         self.passages.gone(late)  # as its socket tells
         self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)
+        self.assertEqual((len(self.passages), self.clock.getDelayedCalls()), (1, []))
 
     def test_bounds(self) -> None:
         """All together have so many; what is gone makes room."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from morphnet.errors import Refused
+from morphnet.rendezvous.relay.cluster import Alone
 from morphnet.rendezvous.relay.registry import PROVE_WITHIN, Registry, Terms
 from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.wire.messages.relay import (
@@ -75,6 +76,25 @@ class ComingTests(RegistryTestCase):
         self.registry.gone(tv)
         self.assertEqual(laptop.news(), [])
 
+    def test_watch_again(self) -> None:
+        """Who asks for everybody over and over has nobody looked through that it does not pay for."""
+        looks: list[str] = []
+
+        class Looked(Alone):
+            """Tells when all are looked at."""
+
+            def everybody(self, network: str) -> tuple[()]:
+                looks.append(network)
+                return ()
+
+        self.registry = Registry(self.clock, self.random.randbytes, TERMS, Looked())
+        for name in ("laptop", "phone", "tv"):
+            self.come(name)
+        server = self.come("server", "tv")
+        for names in ([EVERYBODY], [EVERYBODY, "tv"], [EVERYBODY], [EVERYBODY, "x"], ["tv"]):
+            self.registry.watch(server, names)
+        self.assertEqual((len(server.news()), looks), (2, ["home"]))
+
     def test_other_name(self) -> None:
         """A node has the name in its certificate, and no other."""
         line = FakeLine("laptop")
@@ -119,6 +139,18 @@ class ComingTests(RegistryTestCase):
         self.registry.gone(old)
         self.register(other, instance=2)
         self.assertEqual(self.registry.rivals.warnings(self.clock.seconds()), ())
+
+    def test_clone_elsewhere(self) -> None:
+        """What machines of another network do with a name is no matter of the one that has it in this."""
+        here = FakeLine("laptop")
+        self.registry.register(here, Register("laptop", "1" * 16, notices=True))
+        self.come("laptop", network="other")
+        here.told.clear()
+        for _ in range(3):
+            self.assertRaises(Refused, self.register, FakeLine("laptop", "other"), instance=2)
+        with self.assertRaises(Refused) as caught:
+            self.register(FakeLine("laptop"), instance=2)
+        self.assertEqual((caught.exception.reason, here.told), (FIRST, []))
 
     def test_clone_told(self) -> None:
         """The one that is there hears of it, if it knows what a notice is; from the second time on, not every time."""
@@ -173,7 +205,7 @@ class ComingTests(RegistryTestCase):
         self.registry.watch(lines[0], ["other"])
         for line in lines:
             self.registry.gone(line)
-        kept = (self.registry._members, self.registry._by_line, self.registry._by_name, self.registry.echo._members,
+        kept = (self.registry._members, self.registry._by_line, self.registry._networks, self.registry.echo._members,
                 dict(self.registry._watchers))  # fmt: skip
         self.assertEqual(kept, ({}, {}, {}, {}, {}))
 

@@ -63,6 +63,13 @@ class PortalsTests(SynchronousTestCase):
             self.portals.uplinks_are(now)
             self.assertEqual(self.portals.warnings(), ())
 
+    def test_late(self) -> None:
+        """Who answers by an uplink that has gone meanwhile is forgotten at the next change of any."""
+        self.portals.uplinks_are([CABLE])
+        self.meet()
+        self.portals.uplinks_are([replace(CABLE, addresses4=("198.51.100.8",))])
+        self.assertEqual((self.portals.warnings(), self.portals.unclear([])), ((), []))
+
     def test_unclear(self) -> None:
         """Looked at is where somebody else answered, and where nothing works and the server has never answered."""
         self.assertEqual(self.portals.unclear(["wlan0", "eth0"]), ["wlan0", "eth0"])

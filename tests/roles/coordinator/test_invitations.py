@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Away, ConfigError, Refused
 from morphnet.roles.coordinator.invitations import KEY, Invited, Outbox, read_key
-from morphnet.store.homes import HomesLedger, MemoryHomes, hidden
+from morphnet.store.homes import HomesLedger, LedgerHomes, MemoryHomes, hidden
 from morphnet.wire.messages.home.calls import to_text
 
 
@@ -55,6 +56,31 @@ class InvitationTests(SynchronousTestCase):
         for _ in "12":
             self.failureResultOf(self.admit(gatekeeper, "home", "token"), Refused)
         self.successResultOf(self.admit(gatekeeper, "other", "token"))
+
+    def test_full_disk(self) -> None:
+        """A home whose coming cannot be written down is put off, and the operator told once; a known one is not."""
+        ledger = self.ledger()
+        gatekeeper = Invited(LedgerHomes(ledger), lambda: 50.0, open_to_all=False)
+        ledger.invite(hidden("token"), 100, 2)
+        self.successResultOf(self.admit(gatekeeper, "home", "token"))
+        ledger._sql.execute("PRAGMA query_only = 1")
+        with capturedLogs() as said:
+            for _ in "12":
+                self.failureResultOf(self.admit(gatekeeper, "other", "token"), Away)
+        (line,) = map(formatEvent, said)
+        self.assertIn("readonly", line)
+        self.successResultOf(self.admit(gatekeeper, "home"))
+        ledger._sql.execute("PRAGMA query_only = 0")
+        self.successResultOf(self.admit(gatekeeper, "other", "token"))
+
+    def test_copy_on_a_full_disk(self) -> None:
+        """Whom the store knows is let in also where it cannot be noted here."""
+        ledger, homes = self.ledger(), MemoryHomes()
+        homes.know("home", 5)
+        ledger._sql.execute("PRAGMA query_only = 1")
+        gatekeeper = Invited(homes, lambda: 50.0, open_to_all=False, copy=ledger)
+        self.successResultOf(self.admit(gatekeeper, "home"))
+        self.failureResultOf(self.admit(gatekeeper, "other"), Refused)
 
     def test_store_away(self) -> None:
         """Those that were let in here before are let in while the store is away; who was forgotten meanwhile is not."""
