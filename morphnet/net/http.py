@@ -162,7 +162,7 @@ class Exchange(Head):
         pieces: list[bytes] = []
         timer: Any = None
         if within is not None and self.channel is not None:
-            timer = self.channel.callLater(within, self._too_slow)
+            timer = self.channel.callLater(within, self.give_up)
         try:
             await self.body(pieces.append)
         finally:
@@ -170,7 +170,8 @@ class Exchange(Head):
                 timer.cancel()
         return b"".join(pieces)
 
-    def _too_slow(self) -> None:
+    def give_up(self) -> None:
+        """Whoever waits for the end of the body hears that it took too long: BodySlow."""
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodySlow()))
