@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from io import BytesIO
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, unquote
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory
@@ -20,11 +19,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from twisted.web import http
 
 from morphnet.net.bulk import LEAST, BulkServer, Slices, bulk_of
 from morphnet.net.giving import FileGiving
 from morphnet.net.http_channel import SHORT, Channel, LongBody
+from morphnet.net.http_head import Head
 
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
@@ -39,7 +38,7 @@ class BodySlow(Exception):
     """It was not whole in time."""
 
 
-class Exchange(http.Request):
+class Exchange(Head):
     """One request and its answer."""
 
     _log = Logger()
@@ -58,7 +57,7 @@ class Exchange(http.Request):
         self._trouble: Exception = BodyCut()  # what the last `take` has raised
         self._take: Callable[[Any], None] | None = None
         self._file: FileGiving | None = None  # that is being given out
-        self._whole = self._lost = self._streams = False
+        self._whole = self._lost = self._streams = self._asked = False
         self._waiting: Deferred[None] | None = None
         self._lingering: Any = None
 
@@ -104,40 +103,6 @@ class Exchange(http.Request):
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodyCut()))
 
-    # -- what is asked for -----------------------------------------------------------------------------------------
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Names in lower case; of those that came twice the last."""
-        raw = self.requestHeaders.getAllRawHeaders()
-        return {name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace") for name, values in raw}
-
-    @property
-    def peer(self) -> str:
-        """The address of who has called; "" where there is none."""
-        return str(getattr(self.getClientAddress(), "host", ""))
-
-    @property
-    def verb(self) -> str:
-        """The method, in upper case."""
-        return str(self.method.decode("latin-1").upper())
-
-    @property
-    def target(self) -> str:
-        """Path and query as they came."""
-        return str(self.uri.decode("latin-1"))
-
-    @property
-    def location(self) -> str:
-        """The decoded path."""
-        return unquote(self.target.partition("?")[0])
-
-    @property
-    def query(self) -> dict[str, str]:
-        """What stands behind the question mark; of names that come twice the first."""
-        pairs = parse_qsl(self.target.partition("?")[2], keep_blank_values=True, max_num_fields=32)
-        return dict(reversed(pairs))
-
     # -- the body --------------------------------------------------------------------------------------------------
 
     async def body(self, take: Callable[[bytes], None]) -> None:
@@ -156,8 +121,16 @@ class Exchange(http.Request):
         if self._whole:
             return
         self._waiting = Deferred()
+        self._ask_for_it()
         self._go_on()
         await self._waiting
+
+    def _ask_for_it(self) -> None:
+        """Only now: who is refused hears that instead, and sends nothing."""
+        transport: Any = self.channel.transport if self.channel is not None else None
+        if transport is not None and not self._asked and self.expects:
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._asked = True
 
     async def stream(self, take: Callable[[Piece], None]) -> None:
         """
@@ -187,8 +160,9 @@ class Exchange(http.Request):
         :raises BodySlow: it was not whole in time.
         """
         pieces: list[bytes] = []
-        later: Any = self.channel.callLater
-        timer = later(within, self._too_slow) if within is not None else None
+        timer: Any = None
+        if within is not None and self.channel is not None:
+            timer = self.channel.callLater(within, self.give_up)
         try:
             await self.body(pieces.append)
         finally:
@@ -196,7 +170,8 @@ class Exchange(http.Request):
                 timer.cancel()
         return b"".join(pieces)
 
-    def _too_slow(self) -> None:
+    def give_up(self) -> None:
+        """Whoever waits for the end of the body hears that it took too long: BodySlow."""
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodySlow()))
@@ -231,7 +206,9 @@ class Exchange(http.Request):
     # -- the answer ------------------------------------------------------------------------------------------------
 
     def interim(self, headers: Mapping[str, str]) -> None:
-        """Tell where the upload can be resumed: 104."""
+        """Tell where the upload can be resumed: 104, to who is still there and knows of such answers."""
+        if self._lost or not self.knows_interim:
+            return
         self.promised = True
         lines = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         self.channel.writeHeaders(b"HTTP/1.1", b"104", b"Upload Resumption Supported", lines)

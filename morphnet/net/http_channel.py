@@ -8,6 +8,7 @@ from typing import Any
 from twisted.web import http
 
 SHORT = 1 << 14  # bytes of a body that are read as they come
+_LONGEST_LENGTH = 18  # digits; of more than 4300 Python makes no number
 LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 
@@ -49,6 +50,14 @@ class Channel(http.HTTPChannel):
         """End it as soon as all is written."""
         self._over = True
         super().loseConnection()
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> Any:
+        if header.lower() == b"content-length" and len(data) > _LONGEST_LENGTH:
+            return self._failChooseTransferDecoder()
+        return super()._maybeChooseTransferDecoder(header, data)
+
+    def _send100Continue(self) -> None:
+        """Nothing: Twisted says it after a refusal too. A request says it itself, when its body is wanted."""
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A head, or a line of it, is longer than any is."""

@@ -67,6 +67,7 @@ class Listener:
 
     def __init__(self, opened: socket.socket, factory: IProtocolFactory, gate: Gate) -> None:
         self._reactor, self._socket, self._factory, self._gate = gate.clock, opened, factory, gate
+        self._adopting = factory if isinstance(factory, Adopting) else None  # asked once: it takes a while
         self._resting: Any = None  # the timer that ends a rest
         self._open = False
 
@@ -121,8 +122,8 @@ class Listener:
         """Have the factory talk to a connection that was let in."""
         try:
             with made:  # who talks to it works with a copy
-                if isinstance(self._factory, Adopting):
-                    self._factory.adopt(made.fileno(), made.family)
+                if self._adopting is not None:
+                    self._adopting.adopt(made.fileno(), made.family)
                 else:
                     self._reactor.adoptStreamConnection(made.fileno(), made.family, self._factory)
         except OSError as problem:  # it has left already, or:

@@ -112,6 +112,45 @@ class HttpTests(SynchronousTestCase):
         self.assertTrue(line.transport.disconnecting)
         self.assertEqual(line.answers(), [])
 
+    def test_expected(self) -> None:
+        """Who waits with the body is told to go on when somebody wants it, once, and not when it is refused."""
+        told = {"Content-Length": "6", "Expect": "100-continue"}
+        line = Line(self.service)
+        line.begin("PUT", "/refuse", told)
+        self.service.clock.advance(3)
+        self.assertEqual([each.status for each in line.answers()], [413])
+        self.wait = Deferred()
+        line = Line(self.service)
+        line.begin("PUT", "/", told)
+        self.assertEqual(line.answers(), [])
+        self.wait.callback(None)
+        self.assertEqual([each.status for each in line.answers()], [100])
+        line.send(b"abcdef")
+        self.assertEqual((b"".join(self.pieces), [each.status for each in line.answers()]), (b"abcdef", [200]))
+
+    def test_gone(self) -> None:
+        """Who has left before there was something to say to it is told nothing, and that is no fault of ours."""
+
+        async def promise(exchange: Exchange) -> None:
+            await wait
+            exchange.interim({"Location": "/"})
+            ended.append(exchange.promised)
+            await exchange.body(self.pieces.append)
+
+        async def whole(exchange: Exchange) -> None:
+            await wait
+            await exchange.short_body(5.0)
+
+        ended: list[bool] = []
+        for answer in (promise, whole):
+            self.service.factory._answer, wait = answer, Deferred[None]()
+            line = Line(self.service)
+            line.begin("PUT", "/", {"Content-Length": "6"}, b"abc")
+            line.cut()
+            wait.callback(None)
+            self.assertEqual((line.answers(), self.flushLoggedErrors()), ([], []))
+        self.assertEqual((ended, self.service.clock.getDelayedCalls()), ([False], []))
+
     def test_fault(self) -> None:
         """A fault of ours is 500, and in the log."""
         line = Line(self.service)

@@ -73,3 +73,10 @@ class ChannelTests(SynchronousTestCase):
         line = Line(self.service)
         line.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000)
         self.assertEqual(([each.status for each in line.answers()], line.transport.disconnecting), ([400], True))
+
+    def test_long_length(self) -> None:
+        """A length of more digits than any has is 400, also where it is too long for a number."""
+        for digits in (19, 4000, 5000):
+            line = Line(self.service)
+            line.send(b"PUT / HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (b"9" * digits))
+            self.assertEqual(([each.status for each in line.answers()], line.transport.disconnecting), ([400], True))

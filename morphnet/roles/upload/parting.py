@@ -67,7 +67,12 @@ class Parting:
         uploads, now = self._shelf.uploads, int(self._shelf.wall())
         own = f"part/{secrets.token_hex(8)}"  # tells it from one that was begun at the same moment
         there = await parts_of(uploads, whole.path)
-        for number in range(MOST):
+        numbers = [
+            *range(max(there, default=-1) + 1, MOST),
+            *range(MOST),
+        ]  # none of one that just goes, if others are free
+        await self._make_room(whole, there, length)
+        for number in numbers:
             if number in there:
                 continue
             self._check(whole, there, length)
@@ -79,9 +84,41 @@ class Parting:
             there[number] = begun
         raise SlotRefused(413, f"a file may have {MOST} parts")
 
+    async def _make_room(self, whole: UploadRecord, there: dict[int, UploadRecord], length: int) -> None:
+        """
+        Let go of parts that nobody writes to, if there is no room without: those of that length with the fewest bytes.
+
+        A client whose answer was lost does not know the part that it has begun, and begins another. It may have sent
+        all of it: of whole parts the last one of that length goes, when nothing else makes room.
+        """
+        if self._sum(there) + length <= whole.size:
+            return
+        for number in list(there):  # one whose file has appeared is whole, though its record may not say so yet
+            if (fresh := await self._shelf.find(there[number].path)) is not None:
+                there[number] = fresh
+        idle = {
+            number: (bool(each.completed_at), each.size != length, self._stored(each), -each.completed_at)
+            for number, each in there.items()
+            if each.path not in self._shelf.turns and (each.size == length or not each.completed_at)
+        }
+        if self._sum(there) - sum(there[each].size for each in idle) + length > whole.size:
+            return  # it would help nobody
+        for number in sorted(idle, key=idle.__getitem__):
+            if self._sum(there) + length <= whole.size:
+                return
+            if await self._shelf.forget(there[number]):
+                del there[number]
+
+    def _stored(self, part: UploadRecord) -> int:
+        return part.size if part.completed_at else self._shelf.vault.length(part.path)
+
+    @staticmethod
+    def _sum(there: Mapping[int, UploadRecord]) -> int:
+        return sum(each.size for each in there.values())
+
     @staticmethod
     def _check(whole: UploadRecord, there: Mapping[int, UploadRecord], more: int = 0) -> None:
-        if sum(each.size for each in there.values()) + more > whole.size:
+        if Parting._sum(there) + more > whole.size:
             raise SlotRefused(413, f"all parts together may have {whole.size} bytes")
 
     async def _check_again(self, whole: UploadRecord, begun: UploadRecord) -> None:

@@ -52,7 +52,7 @@ class Shelf:
         self.scanning: Scanning | None = None  # looks at files before they appear
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside, self._patience = beside, Patience(wall, steady or wall)
-        self._checking = Checking(self.counts)
+        self._checking = Checking(self.counts, steady or wall)
         self._appearing = Holding()  # paths whose files appear or go, or whose records change: nobody looks meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
         self._ahead = Ahead(beside, self._pieces)
@@ -153,8 +153,8 @@ class Shelf:
         try:
             if fits is None:
                 return await self._written(turn, record.path, at, exchange.stream, exchange.length, ends=ends)
-            with self._checking.in_memory(exchange):
-                body = await self._checking.looked_at(exchange, fits)
+            with self._checking.in_memory(exchange) as kept:
+                body = await kept.looked_at(fits)
                 return await self._written(turn, record.path, at, body, exchange.length, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None

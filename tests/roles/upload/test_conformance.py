@@ -207,6 +207,64 @@ def _limits(answer: Answer) -> bool:
     return all(value.isdigit() for value in parts.values()) and "max-size" in parts
 
 
+WHAT = dict(
+    enumerate(
+        (
+            "an offset that is no number is refused",
+            "a stale offset: 409 with the present one, and the upload stays",
+            "a flag that is no boolean is no upload's end",
+            "a length that nobody knows is not told until the last byte has come",
+            "the whole body in one request",
+            "a first part: 201, Location, flag, offset, limits",
+            "an empty first part: the same",
+            "an empty file in one request",
+            "Content-Disposition is no reason to refuse",
+            "a length that is not that of the body: 400",
+            "a PATCH that changes the length: 400",
+            "104 and the final answer name one Location",
+            "the length is kept",
+            "HEAD of a new one: 0, flag, no-store, limits",
+            "GET tells what HEAD does, and the length",
+            "HEAD with an offset: 400",
+            "HEAD with a flag: 400",
+            "a PATCH in the middle; its 104 has no Location",
+            "a PATCH without an offset is refused",
+            "a PATCH without a flag is refused",
+            "a PATCH of another type is refused",
+            "an empty PATCH changes nothing",
+            "more bytes than the length: refused, and the upload is gone",
+            "exactly the length fits; one more byte does not, and the upload is gone",
+            "an offset beyond the end: 409, and a problem for machines",
+            "an offset that was used: 409 with the present one",
+            "the length is known at the end",
+            "DELETE",
+            "DELETE of a whole one",
+            "OPTIONS tells limits, as integers",
+            "longer than max-size is refused, with the limits",
+            "a PATCH below min-append-size is refused, with the limits",
+            "an empty first part may be below min-append-size",
+            "the last PATCH may be below min-append-size",
+            "a PATCH above max-append-size is refused, with the limits",
+            "HEAD after DELETE: gone",
+            "PATCH after DELETE: gone",
+            "DELETE of one that nobody knows: 404",
+            "HEAD of a whole one: its flag, and all of its length",
+            "PATCH of a whole one changes nothing",
+            "of parallel PATCHes one wins at most",
+            "the offset of HEAD can be gone on from",
+            "the offset of a 409 can be gone on from",
+            "HEAD during a PATCH tells an offset that holds",
+            "DELETE during a PATCH: gone",
+            "begun, gone on with, whole",
+            "an empty first part, then a PATCH",
+            "the whole body without Upload-Length",
+            "OPTIONS with a flag",
+            "a Content-Digest that is right",
+            "a Content-Digest that is wrong: refused, and the upload stays",
+        ),
+        1,
+    )
+)
 LIMIT, WHERE = "upload-limit", "location"
 _OPEN = {"upload_complete": "?0", "cache_control": "no-store"}
 ROWS: Mapping[int, Callable[[Upload], bool]] = {
@@ -267,14 +325,14 @@ ROWS: Mapping[int, Callable[[Upload], bool]] = {
 class ConformanceTests(SynchronousTestCase):
     def test_complete(self) -> None:
         """Each of the 51 is asked."""
-        self.assertEqual(sorted(ROWS), list(range(1, 52)))
+        self.assertEqual((sorted(ROWS), len(WHAT)), (list(WHAT), 51))
 
     def test_rows(self) -> None:
         """Each of them holds."""
         service, limited = Service(self.mktemp()), Service(self.mktemp(), appends=Appends(10, 70))
         of_limits = (22, 30, 32, 33, 34, 35)
         broken = [
-            number
+            f"{number}: {WHAT[number]}"
             for number, holds in ROWS.items()
             if not holds(Upload(limited if number in of_limits else service, number))
         ]

@@ -56,10 +56,15 @@ class DraftTests(SynchronousTestCase):
             self.assertEqual(self.service.stored(f"s/{version}"), DATA)
 
     def test_promise(self) -> None:
-        """104 goes to nobody who names no version, or one that we do not know."""
+        """104 goes to nobody who names no version, or one that we do not know, nor to HTTP/1.0, which has no 104."""
         for version in (NONE, 4, 7, 10, 99):
             line = self.service.cut_put(self.target, said(version, True), 100, DATA[:10])
             self.assertEqual(line.answers(), [])
+        line = Line(self.service)
+        told = "".join(f"{name}: {value}\r\n" for name, value in said(6, True).items())
+        line.send(f"PUT {self.target} HTTP/1.0\r\n{told}Content-Length: 100\r\n\r\n".encode() + DATA)
+        self.service.clock.advance(0)
+        self.assertEqual([each.status for each in line.answers()], [201])
 
     def test_parts(self) -> None:
         """In three parts: 201 for each up to version 6, 204 for appends since."""

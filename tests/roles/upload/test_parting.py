@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.roles.upload.parts import MOST
 from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload.slots import jwt
-from tests.fakes_upload import NOW, SECRET, Answer, Service, slot
+from tests.fakes_upload import NOW, SECRET, Answer, Line, Service, slot
 
 DATA = bytes(range(100))
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -97,11 +97,46 @@ class PartingTests(SynchronousTestCase):
 
     def test_sum(self) -> None:
         """The sum is of all parts, those behind a gap too, and of those that begin at the same moment."""
-        wheres = [self.part(1).headers["location"] for _ in range(MOST - 1)]
-        self.assertEqual(self.part(37).status, 201)
+        wheres = [self.filled(each, each + 1) for each in range(MOST - 2)]
+        self.filled(63, 100)
+        wheres.append(self.part(1).headers["location"])
         self.assertEqual(self.ask("DELETE", wheres[-1], TUS).status, 204)
         self.assertEqual([self.part(each).status for each in (38, 2, 1)], [413, 413, 201])
         self.assertEqual(sum(self.service.uploads._records[each].size for each in self.leftovers()), 100)
+
+    def test_lost_answer(self) -> None:
+        """A part whose client does not know it makes room for that one's next try, at an address of its own."""
+        first, lost = self.filled(0, 60), self.part(40).headers["location"]
+        second = self.part(40).headers["location"]
+        self.assertEqual(len({first, lost, second}), 3)
+        self.assertEqual(self.ask("HEAD", lost, TUS).status, 404)
+        line = Line(self.service)
+        line.begin("PATCH", second, {**self.token, **BODY, "Upload-Offset": "0", "Content-Length": "40"}, DATA[60:70])
+        self.assertEqual([self.part(each).status for each in (40, 41)], [413, 413])  # somebody writes to it
+        line.send(DATA[70:])
+        self.assertEqual([each.status for each in line.answers()], [204])
+        self.assertEqual((self.part(41).status, self.join(first, second).status), (413, 201))
+        self.assertEqual((self.service.stored("j/f"), self.leftovers()), (DATA, []))
+
+    def test_lost_answer_to_all(self) -> None:
+        """The same where all bytes came with the beginning: the last one of that length makes room."""
+        first = self.filled(60, 100)
+        self.service.now += 1
+        told = {**BODY, "Upload-Concat": "partial"}
+        for length in ("30", "30"):
+            lost = self.ask("POST", self.target, {**told, "Upload-Length": length}, DATA[:30]).headers["location"]
+            self.service.now += 1
+        self.assertEqual(self.ask("POST", self.target, {**told, "Upload-Length": "30"}, DATA[:30]).status, 201)
+        self.assertEqual([self.ask("HEAD", each, TUS).status for each in (first, lost)], [200, 404])
+
+    def test_fewest_bytes(self) -> None:
+        """Of parts that nobody writes to the one of that length goes, and the one with the fewest bytes of these."""
+        wheres = [self.part(each).headers["location"] for each in (20, 40, 40)]
+        headers = {**self.token, **BODY, "Upload-Offset": "0"}
+        self.service.cut_put(wheres[1], headers, 40, DATA[:5], "PATCH")
+        self.service.cut_put(wheres[2], headers, 40, DATA[:4], "PATCH")
+        self.assertEqual(self.part(40).status, 201)
+        self.assertEqual([self.ask("HEAD", each, TUS).status for each in wheres], [200, 200, 404])
 
     def test_same_moment(self) -> None:
         """Of two that are too many together neither stays, though each has seen room for itself."""

@@ -247,6 +247,23 @@ class RaceTests(SynchronousTestCase):
             self.assertEqual([each.status for each in line.answers()], [201])
         self.assertEqual((self.service.shelf._checking.kept, self.service.shelf.counts["uploads_put_off"]), (0, 1))
 
+    def test_slow_body(self) -> None:
+        """Who announces a body to be looked at, and sends it for hours, keeps the memory from nobody else."""
+        self.patch(checking, "MOST_KEPT", 100)
+        slow = self.checked("s/a", DATA)
+        self.assertEqual(self.answered(self.checked("s/b", DATA)), [503])
+        self.service.now += 31
+        quick = self.checked("s/b", DATA)
+        self.assertEqual(self.answered(slow), [503])
+        quick.send(DATA[50:])
+        self.assertEqual((self.answered(quick), self.service.stored("s/b")), ([201], DATA))
+        self.assertEqual((self.service.vault.length("s/a"), self.service.shelf._checking.kept), (0, 0))
+
+    def answered(self, line: Line) -> list[int]:
+        """By which statuses."""
+        self.service.clock.advance(3)
+        return [each.status for each in line.answers()]
+
     def test_deleted_meanwhile(self) -> None:
         """What was let go of while its body came leaves no file behind."""
         line = self.checked("s/a", DATA)
