@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol, Self
 from morphnet.host.journal import Change
 from morphnet.host.kernel import FileState, Kernel, Missing
 from morphnet.host.look import Look
+from morphnet.host.plain import Plain
 from morphnet.text import DOMAIN, is_dns_name
 
 RESOLV_CONF = "/etc/resolv.conf"
@@ -49,11 +50,10 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Plain):
     """All names, or those of some domains, are asked through the TUN, by systemd-resolved."""
 
     kind: ClassVar[str] = "resolved"
-    lasting: ClassVar[bool] = False
     device: str
     servers: tuple[str, ...]
     domains: tuple[str, ...] = ("~.",)  # in resolvectl's manner: with "~" names are not completed by it
@@ -61,9 +61,6 @@ class Resolved:
     @property
     def place(self) -> Hashable:
         return self.device
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         kernel.run(["resolvectl", "dns", self.device, *self.servers])
@@ -85,7 +82,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolvconf:
+class Resolvconf(Plain):
     """A record of resolvconf, the only one that counts (-x) and before all others (-m 0)."""
 
     kind: ClassVar[str] = "resolvconf"
@@ -97,9 +94,6 @@ class Resolvconf:
     @property
     def place(self) -> Hashable:
         return self.device
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         text = (f"search {DOMAIN}\n" if self.search else "") + resolv_lines(self.servers)

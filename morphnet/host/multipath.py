@@ -11,12 +11,13 @@ import struct
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from morphnet.host.facts import NEWROUTE, PROTOCOL, ROUTE, UNICAST
 from morphnet.host.kernel import Kernel, Missing
 from morphnet.host.look import Look
 from morphnet.host.netlink import F_ACK, F_CREATE, F_REQUEST, attribute, attribute_pairs, attributes, message
+from morphnet.host.plain import Plain
 
 _DELROUTE, _GETROUTE = NEWROUTE + 1, NEWROUTE + 2
 _REPLACE = 0x100  # flag of a message
@@ -28,11 +29,10 @@ _PRIORITY, _GATEWAY, _DEVICE, _MULTIPATH, _TABLE, _VIA = 6, 5, 4, 9, 15, 18  # a
 
 
 @dataclass(frozen=True, slots=True)
-class Multipath:
+class Multipath(Plain):
     """The default route of one family in a table of ours."""
 
     kind: ClassVar[str] = "multipath"
-    lasting: ClassVar[bool] = False
     family: int  # 4 or 6
     table: int
     hops: tuple[str, ...]  # "DEVICE WEIGHT GATEWAY", sorted; the gateway is left out where there is none
@@ -40,9 +40,6 @@ class Multipath:
     @property
     def place(self) -> Hashable:
         return self.family, self.table
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         kernel.routing(self.made())

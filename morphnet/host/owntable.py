@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import ClassVar, Self
 
 from morphnet.host import nft
 from morphnet.host.kernel import Kernel
 from morphnet.host.look import Look
+from morphnet.host.plain import Plain
 
 
-class OwnTable(ABC):
+class OwnTable(Plain, ABC):
     """What such tables have in common, as changes of the journal; see `host.journal.Change`."""
 
     __slots__ = ()
-
-    lasting: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -34,9 +32,6 @@ class OwnTable(ABC):
     @property
     def place(self) -> Hashable:
         return self.name
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         kernel.nft(nft.transaction([*nft.table_anew(self.name), *self.made()]))

@@ -48,6 +48,7 @@ from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, LinkState, Missing
 from morphnet.host.look import Look
 from morphnet.host.outside import Network, within
+from morphnet.host.plain import Plain
 from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
@@ -59,20 +60,12 @@ UPLINK_LIMIT = 64  # tables for uplinks
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Address(Plain):
     """An inner address on the TUN."""
 
     kind: ClassVar[str] = "address"
-    lasting: ClassVar[bool] = False
     device: str
     address: str  # with prefix length
-
-    @property
-    def place(self) -> Hashable:
-        return self
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         kernel.add_address(self.device, self.address)

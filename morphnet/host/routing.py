@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol
+
+from morphnet.host.plain import Plain
 
 
 class Router(Protocol):
@@ -24,24 +25,16 @@ class Seen(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Route(Plain):
     """One route, marked as ours by its protocol number."""
 
     kind: ClassVar[str] = "route"
-    lasting: ClassVar[bool] = False
     prefix: str  # "0.0.0.0/0"
     table: int
     device: str = ""  # "" for an unreachable route
     gateway: str = ""  # "" for on-link; may be IPv6 for an IPv4 prefix
     source: str = ""  # the address to send from, "" for the kernel's choice
     throw: bool = False  # this table has nothing to say about it
-
-    @property
-    def place(self) -> Hashable:
-        return self
-
-    def prepared(self, kernel: Router) -> Self:
-        return self
 
     def apply(self, kernel: Router) -> None:
         kernel.add_route(self)
@@ -58,11 +51,10 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Plain):
     """One policy rule, marked as ours by its protocol number."""
 
     kind: ClassVar[str] = "rule"
-    lasting: ClassVar[bool] = False
     family: int  # 4 or 6
     preference: int
     table: int
@@ -72,13 +64,6 @@ class Rule:
     specific: bool = False  # pass over default routes
     avoid: int = 0  # pass over routes by devices of this group; 0 for none
     mark: int = 0  # of packets that carry it; 0 for any
-
-    @property
-    def place(self) -> Hashable:
-        return self
-
-    def prepared(self, kernel: Router) -> Self:
-        return self
 
     def apply(self, kernel: Router) -> None:
         kernel.add_rule(self)

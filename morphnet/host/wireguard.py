@@ -20,13 +20,14 @@ import struct
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from morphnet.errors import HostError
 from morphnet.host.journal import Change
 from morphnet.host.kernel import FileState, Kernel
 from morphnet.host.look import Look
 from morphnet.host.netlink import F_ACK, F_CREATE, F_REQUEST, NESTED, attribute, message
+from morphnet.host.plain import Plain
 from morphnet.host.routes import BASE, LinkUp, family_of
 from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
@@ -50,20 +51,16 @@ def _is_served(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class WireGuardLink:
+class WireGuardLink(Plain):
     """The device. `stands` leaves it to who configures it, as a new one knows nobody yet."""
 
     kind: ClassVar[str] = "wireguard"
-    lasting: ClassVar[bool] = False
     device: str
     by_kernel: bool  # else wireguard-go makes it
 
     @property
     def place(self) -> Hashable:
         return self.device
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
 
     def apply(self, kernel: Kernel) -> None:
         if self.by_kernel:

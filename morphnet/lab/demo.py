@@ -93,7 +93,7 @@ class Demo(Stage):
 
 def main(arguments: list[str]) -> int:
     """Run the demo; 0, 1 or 77."""
-    return perform(Demo, two_uplinks(DELAYS, RATES), arguments, __doc__.split("\n\n")[0].strip())
+    return perform(Demo, two_uplinks(DELAYS, RATES), arguments, __doc__)
 
 
 if __name__ == "__main__":

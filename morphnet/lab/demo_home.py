@@ -9,9 +9,7 @@ for a box, or no Chromium.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -26,7 +24,7 @@ from morphnet.lab.box import Box
 from morphnet.lab.browsing import PUBLIC, Browsing, browsing, download_of
 from morphnet.lab.chromium import CHROMIUM, Trouble
 from morphnet.lab.desktop import PORT, XVNC, Desktop
-from morphnet.lab.enter import why_not
+from morphnet.lab.playing import options_of, play
 from morphnet.lab.vpn import wait_for
 
 LINES = 300  # that a program in the terminal says, 20 ms apart
@@ -225,28 +223,21 @@ def _report(console: Console, told: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the demo; 0, 1 or 77."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0].strip())
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser = options_of(__doc__)
     parser.add_argument("--pictures", type=Path, default=Path("demo-home"), help="where they go [demo-home]")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the download [200]")
     options = parser.parse_args(arguments)
-    reason = why_not() or (None if CHROMIUM else "there is no chromium here (Debian package chromium)")
-    if reason is not None:
-        print(f"demo: {reason}", file=sys.stderr)
-        return 77
-    options.pictures.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=options.json, quiet=options.json)
-    with Box(browsing()) as box:
-        demo = HomeDemo(box, options.pictures.absolute(), options.megabytes * 1_000_000, console.print)
-        try:
-            told = demo.run()
-        finally:
-            demo.stop()
-    if options.json:
-        print(json.dumps(told))
-    else:
-        _report(console, told)
-    return 0 if told["kept"] else 1
+
+    def act(console: Console) -> dict[str, Any]:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        with Box(browsing()) as box:
+            demo = HomeDemo(box, options.pictures.absolute(), options.megabytes * 1_000_000, console.print)
+            try:
+                return demo.run()
+            finally:
+                demo.stop()
+
+    return play(options, act, _report, None if CHROMIUM else "there is no chromium here (Debian package chromium)")
 
 
 if __name__ == "__main__":

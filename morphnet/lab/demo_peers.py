@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
     """Run the demo; 0, 1 or 77."""
     way = Way(0.01, RATE)
     topology = homes([Home(way=way), Home(way=way)], relays=2)
-    return perform(PeersDemo, topology, arguments, __doc__.split("\n\n")[0].strip())
+    return perform(PeersDemo, topology, arguments, __doc__)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ for a box.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -29,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from morphnet.lab.box import Box
-from morphnet.lab.enter import why_not
+from morphnet.lab.playing import options_of, play
 from morphnet.lab.sharing import PROSODY, FileShare, Store
 from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import BIN, json_lines
@@ -206,6 +204,7 @@ def _sha256(file: Path) -> str:
 
 def report(console: Console, told: dict[str, Any]) -> None:
     """What came of it, in a few lines."""
+    console.print()
     size = told["bytes"]
     broken = f"{told['changes']} changes of network and {told['restarts']} kill -9 of the server"
     lines = [f"{size / 1e6:.0f} MB across {broken}; on the server's disk when each of them came, MB:", ""]
@@ -225,31 +224,23 @@ def report(console: Console, told: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the demo; 0, 1 or 77."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser = options_of(__doc__)
     parser.add_argument("--short", action="store_true", help="a smaller file, shorter pauses between the events")
     options = parser.parse_args(arguments)
-    reason = why_not()
-    if reason is not None:
-        print(f"demo: {reason}", file=sys.stderr)
-        return 77
-    console = Console(stderr=options.json, quiet=options.json)
-    size, pause = (SHORT, 2.0) if options.short else (SIZE, 3.0)
-    with Box(two_uplinks((0.01, 0.03), (RATE, RATE))) as box:
-        demo = UploadDemo(box, size, pause)
-        try:
-            with Live(console=console, refresh_per_second=5, get_renderable=demo.draw):
-                demo.prepare()
-                demo.run()
-            told = demo.verdict()
-        finally:
-            demo.stop()
-    if options.json:
-        print(json.dumps(told))
-    else:
-        console.print()
-        report(console, told)
-    return 0 if told["kept"] else 1
+
+    def act(console: Console) -> dict[str, Any]:
+        size, pause = (SHORT, 2.0) if options.short else (SIZE, 3.0)
+        with Box(two_uplinks((0.01, 0.03), (RATE, RATE))) as box:
+            demo = UploadDemo(box, size, pause)
+            try:
+                with Live(console=console, refresh_per_second=5, get_renderable=demo.draw):
+                    demo.prepare()
+                    demo.run()
+                return demo.verdict()
+            finally:
+                demo.stop()
+
+    return play(options, act, report)
 
 
 if __name__ == "__main__":

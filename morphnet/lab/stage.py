@@ -6,8 +6,6 @@ Source: docs/lab, "Demos".
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 import threading
@@ -20,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from morphnet.lab.box import Box, BoxNode
-from morphnet.lab.enter import why_not
+from morphnet.lab.playing import options_of, play
 from morphnet.lab.scene import Scene, draw
 from morphnet.lab.topologies import Topology
 from morphnet.lab.vpn import json_lines, wait_for
@@ -164,6 +162,7 @@ class Stage:
 
 def report(console: Console, verdict: dict[str, Any]) -> None:
     """One line per event, then the sums."""
+    console.print("\n")
     for event in verdict["events"]:
         kept = event["longest_gap_ms"] <= event["promise_ms"] and not event["lost"]
         way = f"  now {event['way']}" if event.get("way") else ""
@@ -186,34 +185,26 @@ def report(console: Console, verdict: dict[str, Any]) -> None:
     console.print(f"[bold]lost {ping['lost']} of {ping['sent']}[/]", highlight=False)
 
 
-def perform(make: Callable[[Box, float], Stage], topology: Topology, arguments: list[str], text: str) -> int:
+def perform(make: Callable[[Box, float], Stage], topology: Topology, arguments: list[str], doc: str | None) -> int:
     """
     Run a demo: 0, 1 or 77.
 
-    :param text: what it is, for `--help`.
+    :param doc: of its module.
     """
-    parser = argparse.ArgumentParser(description=text)
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser = options_of(doc)
     parser.add_argument("--short", action="store_true", help="shorter pauses between the events")
     options = parser.parse_args(arguments)
-    reason = why_not()
-    if reason is not None:
-        print(f"demo: {reason}", file=sys.stderr)
-        return 77
-    console = Console(stderr=options.json, quiet=options.json)
-    with Box(topology) as box:
-        stage = make(box, 1.5 if options.short else 3.0)
-        try:
-            with Live(console=console, refresh_per_second=5, transient=False, get_renderable=lambda: draw(stage.scene)):
-                traffic = stage.prepare()
-                traffic.listen()
-                stage.run(traffic, lambda: stage.watch(traffic))
-            verdict = stage.verdict(traffic)
-        finally:
-            stage.stop()
-    if options.json:
-        print(json.dumps(verdict))
-    else:
-        console.print("\n")
-        report(console, verdict)
-    return 0 if verdict["kept"] else 1
+
+    def act(console: Console) -> dict[str, Any]:
+        with Box(topology) as box:
+            stage = make(box, 1.5 if options.short else 3.0)
+            try:
+                with Live(console=console, refresh_per_second=5, get_renderable=lambda: draw(stage.scene)):
+                    traffic = stage.prepare()
+                    traffic.listen()
+                    stage.run(traffic, lambda: stage.watch(traffic))
+                return stage.verdict(traffic)
+            finally:
+                stage.stop()
+
+    return play(options, act, report)
