@@ -26,6 +26,7 @@ MODULES = (
     "tunnel/flight.py",
     "tunnel/fragments.py",
     "tunnel/inbound.py",
+    "tunnel/intake.py",
     "tunnel/keyring.py",
     "tunnel/landing.py",
     "tunnel/lateness.py",

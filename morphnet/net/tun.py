@@ -11,12 +11,13 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import HostError, MalformedFrame
 from morphnet.net.ring import ring
+from morphnet.tunnel.intake import Intake, crowded
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.offload import split
 from morphnet.wire.virtio import GSO_UDP_L4, PLAIN, complete_checksum
@@ -40,6 +41,7 @@ TUN_F_USO6 = 0x40
 SLOT = 68 << 10  # bytes of one read: header, and a packet of 64 KB with room to spare (a longer one is cut unseen)
 READS = 64  # most reads in one wake-up
 BUDGET = 1_000_000  # bytes after which a wake-up ends
+AHEAD = 4  # batches that a wake-up reads while some wait
 
 _TSO = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6
 _USO = TUN_F_USO4 | TUN_F_USO6
@@ -56,7 +58,7 @@ _INT = struct.Struct("=i")
 Packet = bytes | bytearray | memoryview
 
 
-@implementer(IReadDescriptor)
+@implementer(IReadDescriptor, IWriteDescriptor)
 class Tun:
     """
     A TUN device that lives as long as it is open.
@@ -64,6 +66,8 @@ class Tun:
     At most 64 reads at once are handed to `received`: views of virtio_net_hdr (10 bytes) and one IP packet, or one
     TCP or UDP super packet. Each view starts a buffer of its own, which may be written to, and is overwritten once
     `received` has returned. Packets that the kernel would not take are counted, never raised.
+
+    While more come than are taken, they wait here in place of the kernel, in the order of `tunnel/intake`.
     """
 
     quick = True  # see net/quickwait
@@ -89,6 +93,7 @@ class Tun:
         self._reactor, self._received = reactor, received
         self._file: io.FileIO | None = None
         self._paused = False
+        self._intake = Intake()
         self._lonely = False  # one packet came in the turn before, or none
         self._cuts = True  # whether the kernel cuts every super packet that is written
         self._at = 0  # where a read starts in its slot: behind a header of ours if the kernel gives none
@@ -128,6 +133,8 @@ class Tun:
         if self._file is None:
             return
         self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        self._intake.clear()
         self._file.close()
         self._file = None
 
@@ -136,12 +143,15 @@ class Tun:
         self._paused = True
         if self._file is not None:
             self._reactor.removeReader(self)
+            self._reactor.removeWriter(self)
 
     def resume(self) -> None:
         """Read again."""
         self._paused = False
         if self._file is not None:
             self._reactor.addReader(self)
+            if self._intake:
+                self._reactor.addWriter(self)
 
     def clone(self) -> io.FileIO:
         """A fresh file of the clone device, which is no network device yet."""
@@ -194,16 +204,52 @@ class Tun:
 
         Where one packet came alone, the next first one goes its way before we look whether another is behind it.
         """
+        if self._intake:
+            self._read_ahead()  # and `doWrite` hands over
+            return
         first = self._read(1) if self._lonely else 0
         if first or not self._lonely:
             self._lonely = first + self._read(READS) <= 1
 
+    def doWrite(self) -> None:
+        """Hand over of what waits here; a TUN can be written to at any time, so that this is called in each turn."""
+        packets = self._intake.take(READS)
+        if not self._intake:
+            self._reactor.removeWriter(self)
+        if packets:
+            self._received(packets)
+
     def _read(self, most: int) -> int:
         """Hand over so many reads at most: how many there were."""
+        packets, taken = self._fill(most)
+        if len(packets) == READS and crowded(packets, taken):
+            self._keep(packets)
+            self._read_ahead()
+            if self._file is not None:
+                self._reactor.addWriter(self)
+                self.doWrite()
+        elif packets:
+            self._received(packets)
+        return len(packets)
+
+    def _read_ahead(self) -> None:
+        """Have what is there wait here, as far as it matters in which order it leaves."""
+        for _ in range(AHEAD):
+            packets = self._fill(READS)[0] if self._intake.wants else []
+            self._keep(packets)
+            if len(packets) < READS:
+                return
+
+    def _keep(self, packets: list[memoryview]) -> None:
+        for packet in packets:
+            self._intake.put(packet)
+
+    def _fill(self, most: int) -> tuple[list[memoryview], int]:
+        """So many reads at most, and their bytes."""
         packets: list[memoryview] = []
         taken = 0
         if self._file is None or self._paused:
-            return 0
+            return packets, taken
         read_into, extra = self._file.readinto, self._at
         for slot, target in zip(self._ring, self._targets, strict=True):
             if taken >= BUDGET or len(packets) == most:
@@ -223,11 +269,9 @@ class Tun:
                 slot[:extra] = PLAIN
             taken += length + extra
             packets.append(slot[: length + extra])
-        if packets:
-            self.read_packets += len(packets)
-            self.read_bytes += taken
-            self._received(packets)
-        return len(packets)
+        self.read_packets += len(packets)
+        self.read_bytes += taken
+        return packets, taken
 
     def write(self, packets: Sequence[Packet]) -> None:
         """Give each packet, behind its virtio_net_hdr, to the kernel; it is done with them on return."""
@@ -266,6 +310,7 @@ class Tun:
             "read_packets": self.read_packets,
             "read_bytes": self.read_bytes,
             "read_calls": self.read_calls,
+            "read_dropped": self._intake.dropped,
             "written_packets": self.written_packets,
             "written_bytes": self.written_bytes,
         }
@@ -291,7 +336,7 @@ class Tun:
             self._vanish()
             return
         if not self._paused:
-            self._reactor.addReader(self)
+            self.resume()
 
     def _vanish(self) -> None:
         """Somebody deleted the device under us."""

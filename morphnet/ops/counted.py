@@ -177,6 +177,7 @@ OF_PROCESS: Counted = {
     "phones_connected": ("machines", "that come by WireGuard, and have lately"),
     "read_bytes": ("bytes", "from the TUN"),
     "read_calls": ("calls", "that read from the TUN"),
+    "read_dropped": ("packets", "that came from the TUN faster than they could be sent"),
     "read_packets": ("packets", "from the TUN; one may be large enough for 64"),
     "receive_calls": ("calls", "that received from sockets"),
     "received": ("datagrams", "by UDP sockets"),

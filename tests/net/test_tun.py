@@ -56,6 +56,11 @@ class FakeTun(Tun):
         return b"lo".ljust(16, b"\0") + bytes(24) if request == TUNSETIFF else 0
 
 
+def full(flow: int) -> bytes:
+    """A packet as long as most links take."""
+    return PLAIN + bytes([0x45]) + bytes(11) + flow.to_bytes(8, "big") + bytes(1480)
+
+
 class TunTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
@@ -142,6 +147,41 @@ class ReadTests(TunTests):
         self.tun.file.inbox.extend([bytes(65000)] * READS)
         self.tun.doRead()
         self.assertEqual(len(self.batches[1]), -(-BUDGET // 65000))
+
+    def test_crowded(self) -> None:
+        """More than a batch of full packets waits here: small ones behind them leave first."""
+        large, small = [full(flow) for flow in range(2 * READS)], PLAIN + bytes([0x45]) + bytes(11) + b"s" * 60
+        self.tun.file.inbox.extend([*large, *[small] * 3])
+        self.tun.doRead()
+        self.assertEqual((self.batches[0], self.reactor.writers), ([small] * 3 + large[: READS - 3], {self.tun}))
+        self.tun.file.inbox.append(small)
+        self.tun.doRead()
+        self.assertEqual(len(self.batches), 1)  # it waits for `doWrite`
+        self.tun.doWrite()
+        self.assertEqual(self.batches[1], [small, *large[READS - 3 : -4]])
+        self.tun.doWrite()
+        self.assertEqual((self.batches[2], self.reactor.writers), (large[-4:], set()))
+        self.assertEqual(self.tun.counters()["read_packets"], sum(map(len, self.batches)))
+
+    def test_crowded_and_paused(self) -> None:
+        """What waits here is handed over when the TUN is read again, and never when it was closed."""
+        self.tun.file.inbox.extend(map(full, range(2 * READS)))
+        self.tun.doRead()
+        self.tun.pause()
+        self.assertEqual(self.reactor.writers, set())
+        self.tun.resume()
+        self.assertEqual(self.reactor.writers, {self.tun})
+        self.tun.close()
+        self.tun.doWrite()
+        self.assertEqual((len(self.batches), self.reactor.writers), (1, set()))
+
+    def test_few_flows_are_not_kept(self) -> None:
+        """A batch of super packets, of full ones of one flow, or of nothing but small ones goes its way at once."""
+        for packet in (bytes(14000), full(1), bytes(70)):
+            self.tun.file.inbox.extend([packet] * (READS + 1))
+            self.tun.doRead()
+            self.assertEqual((self.batches.pop(), self.reactor.writers), ([packet] * READS, set()))
+            self.tun.file.inbox.clear()
 
     def test_pause(self) -> None:
         """A paused TUN is not read, whatever the reactor does in between."""
