@@ -76,8 +76,15 @@ def recovery(change: Callable[[Host], None], place: Path) -> Seen:
         "again": again,
         "mode": mode,
         "changed": [key for key in before if between[key] != before[key]],
-        "differs": {key: [before[key], after[key]] for key in before if after[key] != before[key]},
+        "differs": {key: _differing(before[key], after[key]) for key in before if after[key] != before[key]},
     }
+
+
+def _differing(before: Any, after: Any) -> list[Any]:
+    """What is gone, and what is new."""
+    if not isinstance(before, list):
+        return [before, after]
+    return [[each for each in before if each not in after], [each for each in after if each not in before]]
 
 
 def client_changes(host: Host) -> None:

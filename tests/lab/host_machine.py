@@ -7,6 +7,8 @@ import os
 import socket
 import struct
 import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from morphnet.host.netlink import NETLINK_NETFILTER, NetlinkSocket
 
 Seen = dict[str, Any]
 RESOLV = "/etc/resolv.conf"
+LOCAL_TABLE = 255
 
 
 def mount_private(place: Path) -> None:
@@ -57,7 +60,23 @@ def machine() -> tuple[Any, int]:
     ip = IPRoute()
     ip.link("set", index=1, state="up")
     add_uplink(ip, "wan", "5")
+    _await_local(ip, ("wan", "wanp"))
     return ip, open_tun()
+
+
+def _await_local(ip: Any, names: Sequence[str]) -> None:
+    """
+    The kernel gives each a link-local address when it looks at its carrier, up to a second later when busy: what
+    was seen before would differ from what is seen after.
+    """
+    wanted = {ip.link_lookup(ifname=name)[0] for name in names}
+    for _ in range(500):
+        routes = ip.get_routes(family=socket.AF_INET6, table=LOCAL_TABLE)
+        own = {each.get_attr("RTA_OIF") for each in routes if str(each.get_attr("RTA_DST")).startswith("fe80::")}
+        if wanted <= own:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no link-local addresses at {' and '.join(names)} within 10 s")
 
 
 def snapshot() -> Seen:
