@@ -41,10 +41,11 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=0755 tmpfs run
 mount -t tmpfs -o mode=0755 tmpfs dev # of its own: systemd makes sockets and links there
 mkdir dev/net dev/pts dev/shm
-for each in null zero full random urandom tty net/tun; do
+for each in null zero full random urandom tty; do
     : >"dev/$each"
     mount --bind "/dev/$each" "dev/$each"
 done
+mknod -m 0666 dev/net/tun c 10 200 # as Debian has it, also where the machine around is a container whose root alone may
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx
