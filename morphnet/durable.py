@@ -72,17 +72,21 @@ def rewrite(path: Path, content: bytes) -> None:
 
 def read_json(path: Path, most: int) -> object:
     """
-    What a small file of ours says, read past no link; None where there is no such file, or it is spoilt or longer.
+    What a small file of ours says, read past no link.
 
     :param most: bytes that it may have.
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is spoilt, or longer.
     """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        said = file.read(most + 1)
+    if len(said) > most:
+        raise ValueError("longer")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            said = file.read(most + 1)
-        return json.loads(said) if len(said) <= most else None
-    except (OSError, ValueError, RecursionError):
-        return None
+        return json.loads(said)
+    except RecursionError:
+        raise ValueError("a bomb of brackets") from None
 
 
 def _draft(path: Path, content: bytes, mode: int) -> Path:

@@ -127,16 +127,20 @@ class HostWatch:
             if call is not None and call.active():
                 call.cancel()
         now = self._reactor.seconds()
+        regular = self._regular = self._reactor.callLater(EVERY, self._look_regularly)  # whatever becomes of this one
         mended = self._host.mend(lambda change: self._rivals.rests(change.label, now))
         self._files.watch(self._host.watched_files())
         self._note(mended, now)
         self._say(now)
         ends = self._rivals.rest_ends(now)
-        self._regular = self._reactor.callLater(EVERY if ends is None else min(EVERY, ends - now), self._look_regularly)
+        if ends is not None and ends - now < EVERY and regular.active():
+            regular.reset(ends - now)
 
     def _look_regularly(self) -> None:
-        self._firewall()
-        self.look()
+        try:
+            self._firewall()
+        finally:
+            self.look()
 
     def _firewall_changed(self) -> None:
         """Who starts containers changes it many times: one look for all."""

@@ -245,7 +245,8 @@ class Exchange(Head):
             return
         self.write(b"")
         self._file = FileGiving(self, file, length, self.patience or self.channel.factory.idle)
-        self.channel.setTimeout(None)  # of a body that was announced and does not come: the file has its own
+        if not self._whole and self.length != 0:
+            self.channel.setTimeout(None)  # of a body that was announced and does not come: the file has its own
         self._file.start()
 
     def _begin_answer(self, status: int, headers: Mapping[str, str], length: int) -> None:

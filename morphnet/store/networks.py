@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from twisted.logger import Logger
-
-from morphnet.durable import read_json, write_over
+from morphnet.store.smallfile import SmallFile
 
 FILE = "networks.json"
 MOST = 64  # networks that are remembered; the one that was used longest ago makes room
@@ -21,11 +18,9 @@ class Networks:
     :param path: of the file, which need not be there.
     """
 
-    _log = Logger()
-
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._shapes = _read(path)
+        self._file = SmallFile(path, MOST * (2 * LONGEST + 16))
+        self._shapes = _shapes(self._file.read())
 
     def recall(self, network: str) -> str:
         """The shape that worked there last; "" where that is not known."""
@@ -39,14 +34,10 @@ class Networks:
         self._shapes[network] = shape
         while len(self._shapes) > MOST:
             del self._shapes[next(iter(self._shapes))]
-        try:
-            write_over(self._path, json.dumps(self._shapes, indent=1).encode(), mode=0o600)
-        except OSError as trouble:
-            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+        self._file.write(self._shapes)
 
 
-def _read(path: Path) -> dict[str, str]:
-    found = read_json(path, MOST * (2 * LONGEST + 16))
+def _shapes(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     return {

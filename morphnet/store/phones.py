@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
-from twisted.logger import Logger
-
-from morphnet.durable import read_json, write_over
+from morphnet.store.smallfile import SmallFile
 
 FILE = "phones.json"
 MOST = 1024  # that are remembered
@@ -37,12 +34,9 @@ class Whereabouts:
     :param path: of the file, which need not be there; None: nothing outlives the process.
     """
 
-    _log = Logger()
-
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._heard = _read(path) if path is not None else {}
-        self._written, self._trouble = dict(self._heard), ""
+        self._file = SmallFile(path, _SIZE)
+        self._heard = _heard(self._file.read())
 
     def of(self, public_key: str) -> Heard:
         """Of the phone with that key."""
@@ -50,21 +44,12 @@ class Whereabouts:
 
     def are(self, heard: dict[str, Heard]) -> None:
         """These are known from now on, by their public keys, and no others."""
-        self._heard = dict(sorted(heard.items(), key=lambda each: -each[1].at)[:MOST])
-        if self._path is None or self._heard == self._written:
-            return
-        try:
-            write_over(self._path, json.dumps(self._heard, indent=1).encode(), mode=0o600)
-            self._written, self._trouble = self._heard, ""
-        except OSError as trouble:
-            why, before = trouble.strerror or str(trouble), self._trouble
-            self._trouble = why
-            if why != before:  # it is tried again at every look
-                self._log.warn("{path} is not written: {why}", path=str(self._path), why=why)
+        before, self._heard = self._heard, dict(sorted(heard.items(), key=lambda each: -each[1].at)[:MOST])
+        if before or self._heard:
+            self._file.write(self._heard)
 
 
-def _read(path: Path) -> dict[str, Heard]:
-    found = read_json(path, _SIZE)
+def _heard(found: object) -> dict[str, Heard]:
     pairs = list(found.items())[:MOST] if isinstance(found, dict) else []
     return {key: Heard(*each) for key, each in pairs if len(key) <= _LONGEST and _is_heard(each)}
 

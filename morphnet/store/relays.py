@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from twisted.logger import Logger
-
-from morphnet.durable import read_json, write_over
+from morphnet.store.smallfile import SmallFile
 
 FILE = "relays.json"
 MOST, LONGEST = 16, 260  # relays; characters of one
@@ -23,23 +20,16 @@ class ToldRelays:
     :param path: of the file, which need not be there.
     """
 
-    _log = Logger()
-
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = SmallFile(path, MOST * (LONGEST + 16))
 
     def recall(self) -> tuple[str, ...]:
         """HOST or HOST:PORT of each."""
-        found = read_json(self._path, MOST * (LONGEST + 16))
+        found = self._file.read()
         if not isinstance(found, list):
             return ()
         return tuple(each for each in found[:MOST] if isinstance(each, str) and _PLACE.fullmatch(each))
 
     def keep(self, places: Sequence[str]) -> None:
         """It is these now."""
-        if tuple(places) == self.recall():
-            return
-        try:
-            write_over(self._path, json.dumps(list(places[:MOST])).encode(), mode=0o600)
-        except OSError as trouble:
-            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+        self._file.write(list(places[:MOST]))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
 
-from morphnet.durable import write_over
+from morphnet.store.smallfile import SmallFile
 
 FILE = "uplinks.json"
 MOST = 64  # uplinks that are remembered; the one that has carried least makes room
@@ -40,12 +38,10 @@ class UplinkRecords:
     _log = Logger()
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+        self._file = SmallFile(path, _SIZE)
         self.words: dict[str, str] = {}  # uplink -> how the operator wants it used
         self.counts: dict[str, Count] = {}
-        self._written: object = None
-        if path is not None:
-            self._read(path)
+        self._read()
 
     def wish(self, uplink: str, word: str) -> None:
         """The operator wants it used like this; "": as the settings say."""
@@ -89,30 +85,19 @@ class UplinkRecords:
     def save(self) -> None:
         """Write it down, if something is new."""
         now = {"words": self.words, "counts": {name: asdict(each) for name, each in self.counts.items()}}
-        text = json.dumps(now, indent=1)
-        if self._path is None or text == self._written:
-            return
-        try:
-            write_over(self._path, text.encode(), mode=0o600)
-            self._written = text
-        except OSError as trouble:
-            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+        self._file.write(now)
 
-    def _read(self, path: Path) -> None:
-        found, why = None, "it is damaged"
+    def _read(self) -> None:
+        found, why = object(), "it is damaged"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
-                found = json.loads(file.read(_SIZE))
-        except FileNotFoundError:
-            return
+            found = self._file.read_or_raise()
         except OSError as trouble:
             why = trouble.strerror or str(trouble)
-        except (ValueError, RecursionError):
+        except ValueError:
             pass
-        if not isinstance(found, dict):
+        if found is not None and not isinstance(found, dict):
             text = "{path} is not read, {why}: what was said of uplinks, and what they have carried, is forgotten"
-            self._log.warn(text, path=str(path), why=why)
+            self._log.warn(text, path=str(self._file.path), why=why)
         words, counts = (_table(found, name) for name in ("words", "counts"))
         self.words = {name: word for name, word in words.items() if _is_short(name) and _is_short(word)}
         for name, each in counts.items():

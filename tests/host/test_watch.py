@@ -91,6 +91,32 @@ class HostWatchTests(SynchronousTestCase):
         self.reactor.advance(0.1)
         self.assertEqual((self.host.looks, self.host.gone), (2, []))
 
+    def test_fails(self) -> None:
+        """A look that fails in a way that nobody foresaw is not the last one, nor is one at the firewall."""
+        self.watch.stop()
+        fails = ["firewall", "mend"]
+
+        def firewall() -> None:
+            if "firewall" in fails:
+                raise ZeroDivisionError
+
+        class Failing(_Host):
+            def mend(self, spare: Callable[[Change], bool]) -> list[Mended]:
+                mended = super().mend(spare)
+                if "mend" in fails:
+                    raise ZeroDivisionError
+                return mended
+
+        host = Failing()
+        watch = HostWatch(_as_reactor(self.reactor), host, self.said.append, firewall)
+        self.assertRaises(ZeroDivisionError, watch.look)
+        for looks in (2, 3):
+            self.assertRaises(ZeroDivisionError, self.reactor.advance, EVERY)
+            self.assertEqual(host.looks, looks)
+            fails.pop()
+        self.reactor.advance(EVERY)
+        self.assertEqual((host.looks, len(self.reactor.getDelayedCalls())), (4, 1))
+
     def test_said(self) -> None:
         """It is said at once, then at most once in SAY_EVERY; the status has it always."""
         self.assertEqual(self.watch.warnings(), ())

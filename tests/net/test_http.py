@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -165,3 +167,24 @@ class HttpTests(SynchronousTestCase):
         line.begin("PUT", "/", {"Content-Length": "10"}, b"abc")
         self.service.clock.advance(61)
         self.assertTrue(line.transport.disconnecting)
+
+    def test_idle_after_a_file(self) -> None:
+        """So is one that says nothing more after it was given a file, be that the first thing it asked for or not."""
+
+        async def answer(exchange: Exchange) -> None:
+            if exchange.target == "/file":
+                exchange.answer_file(200, {}, BytesIO(b"content"), 7)
+            else:
+                exchange.answer(200, {})
+
+        self.service.factory._answer = answer
+        for targets in (["/file"], ["/file", "/"], ["/", "/file"], ["/file", "/file"]):
+            line = Line(self.service)
+            for target in targets:
+                line.begin("GET", target, {}, b"")
+                self.service.clock.advance(0)
+            self.assertEqual([each.status for each in line.answers()], [200] * len(targets))
+            self.service.clock.advance(59)
+            self.assertFalse(line.transport.disconnecting)
+            self.service.clock.advance(2)
+            self.assertTrue(line.transport.disconnecting, targets)
