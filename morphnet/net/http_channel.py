@@ -21,10 +21,11 @@ class Channel(http.HTTPChannel):
 
     _came = 0  # bytes since the time began anew in which something has to come
     _head = False  # some of the head of a request has come, and not all
+    _nonsense = False  # what comes is no HTTP, of a request that was answered: it ends the connection soon
     _over = False  # all is said; what still comes (in TLS it does) is part of no request
 
     def dataReceived(self, data: bytes) -> None:
-        if self._over:
+        if self._over or self._nonsense:
             return
         self._came += len(data)
         super().dataReceived(data)
@@ -50,6 +51,17 @@ class Channel(http.HTTPChannel):
         """End it as soon as all is written."""
         self._over = True
         super().loseConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """What came is no HTTP: a chunk perhaps, of a request that was answered already, and is answered once."""
+        request = self.requests[-1] if self.requests else None
+        if request is None or not request.begun:
+            super()._respondToBadRequestAndDisconnect()
+        elif request.answered:
+            self._nonsense = True
+        else:
+            request.answered = True
+            super()._respondToBadRequestAndDisconnect()
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> Any:
         if header.lower() == b"content-length" and len(data) > _LONGEST_LENGTH:

@@ -216,7 +216,10 @@ OF_PROCESS: Counted = {
     "uploads_infected": ("uploads", "in which clamd has found something, and that were put aside"),
     "uploads_not_scanned": ("times", "that clamd did not look at a file"),
     "uploads_over_quota": ("requests", "whose user may have no more bytes here"),
-    "uploads_put_off": ("requests", "for whose bodies, to be looked at before they are written, there was no memory"),
+    "uploads_put_off": (
+        "requests",
+        "for which there was no memory, to look at their bodies before they are written, or no descriptor",
+    ),
     "uploads_refused": ("requests", "that were answered with a refusal"),
     "uploads_running": ("uploads", "that are written to now"),
     "uploads_store_away": ("requests", "that were put off as Redis, which knows of their upload, was away"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.http import Exchange
@@ -64,6 +65,24 @@ class ChannelTests(SynchronousTestCase):
                 line.send(b"x" * 5000 + b"\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n")
             self.service.clock.advance(3.0)
             self.assertEqual(line.answers(), [])
+
+    def test_bad_chunk(self) -> None:
+        """What is no chunk is 400, once: who was answered before, or is answered later, has one answer."""
+        head, waiting = b"PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Deferred[None]()
+
+        async def later(exchange: Exchange) -> None:
+            await waiting
+            exchange.answer(413, {}, b"no")
+
+        for answer, status in ((self.refuse, 413), (later, 400), (self.answer, 400)):
+            self.service.factory._answer = answer
+            line = Line(self.service)
+            line.send(head)
+            line.send(b"no chunk\r\n")
+            if answer is later:
+                waiting.callback(None)
+            self.service.clock.advance(3.0)
+            self.assertEqual(([each.status for each in line.answers()], line.transport.disconnecting), ([status], True))
 
     async def refuse(self, exchange: Exchange) -> None:
         exchange.answer(413, {}, b"no")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
+from morphnet.net.listen import NOTHING_LEFT
 from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.chunking import CHUNKED, STATUS, Chunking, is_chunked
 from morphnet.roles.upload.chunking import SIZE as TOTAL
@@ -98,8 +99,17 @@ class Desk:
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
         except OSError as trouble:
-            self._shelf.counts["uploads_without_room"] += 1
-            self._refuse(exchange, SlotRefused(507, f"no room: {(trouble.strerror or 'the disk fails').lower()}"))
+            self._no_room(exchange, trouble)
+
+    def _no_room(self, exchange: Exchange, trouble: OSError) -> None:
+        why = (trouble.strerror or "the disk fails").lower()
+        if trouble.errno in NOTHING_LEFT:  # of descriptors, or of memory: for a moment, and not on the disk
+            self._shelf.counts["uploads_put_off"] += 1
+            exchange.tell("Retry-After", str(AWAY))
+            self._refuse(exchange, SlotRefused(503, f"{why}: come again"))
+            return
+        self._shelf.counts["uploads_without_room"] += 1
+        self._refuse(exchange, SlotRefused(507, f"no room: {why}"))
 
     def _refuse(self, exchange: Exchange, refused: SlotRefused) -> None:
         if refused.status >= 500 and exchange.promised:

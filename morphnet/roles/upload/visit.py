@@ -15,12 +15,15 @@ CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
-        "Authorization, Content-Type, Range, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata,"
+        "Authorization, Content-Type, Content-Disposition, Content-Digest, Range, If-Range, If-None-Match,"
+        " Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, X-Upload-Session-ID, X-Chunk-Number,"
+        " X-Filename, X-Total-Size,"
         " Upload-Checksum, Upload-Concat, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version,"
         " X-HTTP-Method-Override"
     ),
     "Access-Control-Expose-Headers": (
-        "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
+        "Location, ETag, Content-Range, Content-Disposition, Accept-Ranges, Accept-Patch, Retry-After,"
+        " Tus-Checksum-Algorithm, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
         " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, Upload-Concat, X-Session-ID"
     ),
     "Access-Control-Max-Age": "86400",

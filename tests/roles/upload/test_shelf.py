@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
@@ -359,12 +360,14 @@ class RaceTests(SynchronousTestCase):
         return exchange, parts
 
     def test_cannot_be_opened(self) -> None:
-        """A file that cannot be opened is 507, and holds nothing."""
+        """A file that cannot be opened is 507, or 503 where one comes again, and holds nothing."""
+        for number, status in ((errno.EIO, 507), (errno.EMFILE, 503)):
 
-        def broken(vault: Vault, path: str) -> Partial:
-            raise OSError(errno.EMFILE, "Too many open files")
+            def broken(vault: Vault, path: str, number: int = number) -> Partial:
+                raise OSError(number, os.strerror(number))
 
-        self.patch(Vault, "partial", broken)
-        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 507)
+            self.patch(Vault, "partial", broken)
+            answer = self.service.ask("PUT", slot("s/a", 100), {}, DATA)
+            self.assertEqual((answer.status, "retry-after" in answer.headers), (status, status == 503))
         (seen,) = self.service.shelf.under_way.statuses()
         self.assertEqual((len(self.service.shelf.turns), seen.running), (0, False))
