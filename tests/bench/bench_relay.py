@@ -1,7 +1,9 @@
 """
 A relay: what idle nodes cost it, and what it forwards, beside coturn.
 
-    python -m tests.bench.bench_relay [--nodes 10000] [--seconds 3] [--rounds 3]
+    python -m tests.bench.bench_relay [--nodes 10000] [--seconds 3] [--rounds 3] [--watching 1000]
+
+With --watching, only: so many nodes that all want to know of all the others come at once, in namespaces likewise.
 
 The relay, the nodes (tests/bench/relay_crowd.py) and the rival share this machine, so that what counts is what one
 second of the relay's processor does. coturn relays between two clients by TLS, as ours does, and also UDP without TLS
@@ -33,15 +35,16 @@ from tests.bench.turn import PORT, TLS_PORT
 
 SIZE, RUN = 1200, 40  # bytes of a datagram, and how many are in a run
 PER_NODE = 256.0  # KB
+ALL_KNOWN, PATIENCE = 5.0, 120.0  # seconds
 
 
 class Talk:
     """A crowd at the isp."""
 
-    def __init__(self, box: Box, pki: Path, count: int) -> None:
+    def __init__(self, box: Box, pki: Path, count: int, *watch: str) -> None:
         box.node("isp").run(["ip", "route", "add", "local", CROWD, "dev", "lo"], check=True)
         self._process: subprocess.Popen[str] = box.node("isp").popen(
-            [sys.executable, "-m", "tests.bench.relay_crowd", str(pki), RELAYS[0], str(count)],
+            [sys.executable, "-m", "tests.bench.relay_crowd", str(pki), RELAYS[0], str(count), *watch],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -108,6 +111,21 @@ def idle(talk: Talk, pid: int, count: int) -> Iterator[Measured]:
     yield Measured("relay", f"{count} nodes: processor, idle", round(share, 1), "%")
 
 
+def watching(talk: Talk, pid: int, count: int) -> Iterator[Measured]:
+    """Until all of those who watch all know all."""
+    used, began = worked(pid), time.monotonic()
+    connected = talk.ask("connect")
+    yield Measured("presence", f"{count} nodes: registered", connected["registered"], "nodes", count)
+    yield Measured("presence", f"{count} nodes: time for all", connected["seconds"], "s")
+    pairs = count * (count - 1)
+    known = 0
+    while known < pairs and time.monotonic() - began < PATIENCE:
+        known = talk.ask("rest 0.1")["known"]
+    passed = time.monotonic() - began if known >= pairs else float("inf")
+    yield Measured("presence", f"{count} nodes: until all know all", round(passed, 2), "s", ALL_KNOWN, "less")
+    yield Measured("presence", f"{count} nodes: the relay's processor", round(worked(pid) - used, 2), "s")
+
+
 def forwarding(talk: Talk, pid: int, rival: Rival, options: argparse.Namespace) -> Iterator[Measured]:
     """What one second of its processor forwards, in turn with the rival."""
     ours: dict[int, list[tuple[float, float, float]]] = {1: [], RUN: []}
@@ -135,12 +153,22 @@ def forwarding(talk: Talk, pid: int, rival: Rival, options: argparse.Namespace) 
             yield Measured("relay", f"{name}: by a second of processor", each, "MB", None, "more", rival_name, value)
 
 
+def cases(talk: Talk, box: Box, pid: int, pki: Path, options: argparse.Namespace) -> Iterator[Measured]:
+    """What was asked for."""
+    if options.watching:
+        yield from watching(talk, pid, options.watching)
+        return
+    yield from idle(talk, pid, options.nodes)
+    yield from forwarding(talk, pid, Rival(box, pki), options)
+
+
 def main() -> int:
     """Run; 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="bench_relay")
     parser.add_argument("--nodes", type=int, default=10000)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--watching", type=int, default=0, help="so many nodes that all watch all, and nothing else")
     options = parser.parse_args()
     if why_not():
         print(f"bench_relay: {why_not()}", file=sys.stderr)
@@ -153,12 +181,10 @@ def main() -> int:
         meeting.found()
         pid = meeting.relay.pid()
         pki = meeting.relay.etc / "pki"
-        talk = Talk(box, pki, options.nodes)
-        for measured in idle(talk, pid, options.nodes):
+        talk = Talk(box, pki, options.watching or options.nodes, *("*" if options.watching else ""))
+        for measured in cases(talk, box, pid, pki, options):
             tell(measured)
             broken += measured.kept is False
-        for measured in forwarding(talk, pid, Rival(box, pki), options):
-            tell(measured)
         meeting.stop()
     return 1 if broken else 0
 

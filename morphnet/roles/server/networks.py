@@ -103,6 +103,7 @@ class NetworksBehind:
         self._reached_at = float("-inf")
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._told: dict[str, Networks] = {}  # what each was told last
+        self._said_of: tuple[list[Standing], tuple[Forward, ...]] | None = None  # what that was made from
         self._heeded_at = float("-inf")  # when a client's change of mind was heeded at once
         self._leaving: set[str] = set()  # clients that have said goodbye, and did not come again
         self._hosts: dict[str, str] = {}  # where control links come from, by client
@@ -203,8 +204,11 @@ class NetworksBehind:
         for name in self._advertised.clients:
             if name not in tunnel.sessions:
                 self._advertised.offers(name, ())
-        self._hosts = {name: host for name, host in self._hosts.items() if name in tunnel.sessions}
-        away = {name for name, session in tunnel.sessions.items() if now - session.heard_at > AWAY} | self._leaving
+        for name in self._hosts.keys() - tunnel.sessions.keys():
+            del self._hosts[name]
+        away = set(self._leaving)
+        if self._advertised.clients:  # a look at each session, in each look, is felt with a thousand of them
+            away |= {name for name, session in tunnel.sessions.items() if now - session.heard_at > AWAY}
         self._advertised.families = frozenset(self._around.ground.families)
         before, self._standings = self._standings, self._advertised.standings(self._own(), away)
         self._of = {}
@@ -212,12 +216,12 @@ class NetworksBehind:
             self._of.setdefault(each.client, []).append(each)
         used = used_of(self._standings)
         for name, session in tunnel.sessions.items():
-            session.inbound.networks.are([(True, used.get(name, ()))])
+            if used or session.inbound.networks.masks:
+                session.inbound.networks.are([(True, used.get(name, ()))])
         tunnel.behind.are((tunnel.sessions[name], networks) for name, networks in used.items())
         self._lead_in(tuple(network for networks in used.values() for network in networks))
         self._say(before)
-        for name in self._hearing:
-            self._inform(name)
+        self._inform_all()
 
     def _own(self) -> Sequence[Owned]:
         now = self._around.now()
@@ -238,6 +242,8 @@ class NetworksBehind:
         """Addresses from which clients come: what we send to them must not be led into the tunnel that it carries."""
         offered = Behind[str]()
         offered.are((each, (each,)) for each in self._advertised.offered)
+        if not offered.masks:
+            return
         for name, session in self._around.tunnel.sessions.items():
             proven = [
                 each for each in session.paths.values() if each.validation.validated and each.state != State.CLOSED
@@ -283,6 +289,13 @@ class NetworksBehind:
             before, self._holders[address] = self._holders.get(address, lease.name), lease.name
             if before != lease.name:
                 self._inner.pop(before, None)  # it was released
+
+    def _inform_all(self) -> None:
+        """Of what has changed; and those whom nobody has told anything yet."""
+        changed, self._said_of = self._said_of != (self._standings, self._ports), (self._standings, self._ports)
+        for name in self._hearing:
+            if changed or name not in self._told:
+                self._inform(name)
 
     def _inform(self, name: str) -> None:
         """Tell a client how it stands, if it is anything else than before."""

@@ -17,6 +17,7 @@ from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.messages.control import Hello
@@ -211,6 +212,27 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertEqual(len(self.networks.statuses()), 50)
         advance(10.0)
         self.assertEqual(len(looks), 2)
+
+    def test_many_clients(self) -> None:
+        """While nobody has a network behind it, a look is no look at each client; and nobody is told anything."""
+
+        class Watched:
+            """A session at which somebody looks."""
+
+            looks = 0
+
+            def __getattr__(self, name: str) -> object:
+                Watched.looks += 1
+                return getattr(before, name)
+
+        caller, before = self.come("laptop"), self.tunnel.sessions["laptop"]
+        informs = list[str]()
+        self.patch(self.networks, "_inform", informs.append)
+        self.tunnel.sessions["laptop"] = cast(Session, Watched())
+        for _ in range(3):
+            self.networks.look()
+        self.assertLessEqual(Watched.looks, 3)  # once each: whether it may send from anywhere
+        self.assertEqual((caller.said, informs), ([Networks()], []))
 
     def test_change_of_mind(self) -> None:
         """One that offers something else all the time is heeded once, and then with every regular look."""
