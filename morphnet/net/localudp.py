@@ -18,11 +18,12 @@ from morphnet.errors import HostError
 from morphnet.net.inbox import Inboxes
 from morphnet.net.portions import Portions
 from morphnet.net.sockaddr import Address, sockaddr
-from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT
+from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT, enlarge
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
 from morphnet.wire.carried import even
 
 READS = 64  # most datagrams of one wake-up
+FULL = 62_000  # bytes after which it ends: what is sent on as one run has no room for another full packet of WireGuard
 SLOT = 65536  # bytes
 KNOWN = 256  # most programs of whose buffers is known
 BUFFER = 1 << 20  # bytes of the kernel's buffers, each
@@ -49,8 +50,7 @@ def make_socket(host: str) -> socket.socket:
     except OSError as problem:
         raise HostError(f"cannot open a UDP socket: {problem.strerror}") from problem
     opened.setblocking(False)
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        opened.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+    enlarge(opened, BUFFER)
     level, number = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
     with suppress(OSError):
         opened.setsockopt(level, number, _MAY_FRAGMENT)
@@ -79,6 +79,7 @@ class LocalUdp:
         self._gso = True  # no refusal yet
         self._spell_at, self._came = float("-inf"), 0  # when that began, and datagrams since
         self._pause: IDelayedCall | None = None
+        self._full = self._full_before = False  # whether the last look, and the one before, left something behind
         self._inboxes = inboxes
         self._portions = dict[Address | None, Portions | None]()  # None for what is on another machine
         self.refused = 0  # datagrams that the kernel did not take, or had no taker for
@@ -206,7 +207,7 @@ class LocalUdp:
     def doRead(self) -> None:
         """Hand on what has come."""
         batch = self._receive()
-        if batch and self._pause is None and self._is_busy(len(batch)):
+        if self._pause is None and self._is_busy(len(batch)):
             self._reactor.removeReader(self)
             self._pause = self._clock.callLater(PAUSE, self._look_again)
         if batch:
@@ -219,7 +220,7 @@ class LocalUdp:
         To have the reactor wait for it in between costs a turn of the loop and two system calls each time.
         """
         self._pause, batch = None, self._receive()
-        if batch and self._is_busy(len(batch)):
+        if self._is_busy(len(batch)):
             self._pause = self._clock.callLater(PAUSE, self._look_again)
         else:
             self._reactor.addReader(self)
@@ -227,25 +228,37 @@ class LocalUdp:
             self._received(batch)
 
     def _receive(self) -> list[tuple[bytes, Address]]:
-        opened, peer, batch = self._socket, self._peer, list[tuple[bytes, Address]]()
+        opened, peer, batch, left = self._socket, self._peer, list[tuple[bytes, Address]](), FULL
         if opened is None:
             return batch
+        self._full_before, self._full = self._full, True
         for _ in range(READS):
             try:
-                batch.append(opened.recvfrom(SLOT) if peer is None else (opened.recv(SLOT), peer))
+                came = opened.recvfrom(SLOT) if peer is None else (opened.recv(SLOT), peer)
             except BlockingIOError:
+                self._full = False
                 break
             except OSError:  # an ICMP error for something that was sent: a service that is not there, or not yet
                 self.refused += 1
+                continue
+            batch.append(came)
+            left -= len(came[0])
+            if left <= 0:
+                break
         return batch
 
     def _is_busy(self, count: int) -> bool:
-        """Whether more come together if it is left alone for a moment: not if so many have come that more could not."""
+        """
+        Whether more come together if it is left alone for a moment. Not if more than one run holds was there twice:
+        then what is left behind would grow.
+        """
+        if not count:
+            return False
         now = self._clock.seconds()
         if now - self._spell_at >= SPELL:
             self._spell_at, self._came = now, 0
         self._came += count
-        return self._came >= BUSY and count < READS // 2
+        return self._came >= BUSY and not (self._full and self._full_before)
 
     def fileno(self) -> int:
         """-1 once closed."""

@@ -19,6 +19,15 @@ SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 
 
+def enlarge(opened: socket.socket, buffer: int) -> None:
+    """:param buffer: bytes of receive and send buffer, each."""
+    for forced, asked in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, forced, buffer)
+        except OSError:  # needs CAP_NET_ADMIN; the plain one is cut at net.core.rmem_max and wmem_max
+            opened.setsockopt(socket.SOL_SOCKET, asked, buffer)
+
+
 def settle(opened: socket.socket, wildcard: bool, buffer: int) -> bool:
     """
     Set every option that must precede bind; whether the kernel joins what arrives (GRO).
@@ -27,11 +36,7 @@ def settle(opened: socket.socket, wildcard: bool, buffer: int) -> bool:
     :param buffer: bytes of receive and send buffer.
     """
     opened.setblocking(False)
-    for forced, asked in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, forced, buffer)
-        except OSError:  # needs CAP_NET_ADMIN; the plain one is cut at net.core.rmem_max and wmem_max
-            opened.setsockopt(socket.SOL_SOCKET, asked, buffer)
+    enlarge(opened, buffer)
     if opened.family == socket.AF_INET6:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)

@@ -18,8 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import HostError
 from morphnet.net.inbox import Inboxes
-from morphnet.net.localudp import BUSY, PAUSE, READS, SPELL, LocalUdp
+from morphnet.net.localudp import BUFFER, BUSY, FULL, PAUSE, READS, SPELL, LocalUdp, make_socket
 from morphnet.net.sockaddr import Address
+from morphnet.net.udpsocket import SO_RCVBUFFORCE
 from morphnet.wire.batch import MAX_SEGMENTS
 from tests.ports import free_port
 
@@ -149,6 +150,10 @@ class LocalUdpTests(SynchronousTestCase):
         self.fake.inbox = [(b"a", PROGRAM)] * (READS + 1)
         self.door.doRead()
         self.assertEqual((len(self.had[0]), len(self.fake.inbox)), (READS, 1))
+        self.had.clear()
+        self.fake.inbox = [(bytes(FULL // 4), PROGRAM)] * 5
+        self.door.doRead()
+        self.assertEqual((len(self.had[0]), len(self.fake.inbox)), (4, 1))
 
     def come(self, count: int) -> bool:
         """So many have come, and are read; whether it goes on looking."""
@@ -166,18 +171,22 @@ class LocalUdpTests(SynchronousTestCase):
         self.assertFalse(self.come(1))
         self.reactor.advance(PAUSE)
         self.assertIn(self.door, self.reactor.readers)
-        self.assertTrue(self.come(READS))  # as many as it takes at once: there may be more
         self.assertFalse(self.come(1))
         for _ in range(int(SPELL / PAUSE) - 2):
             self.fake.inbox = [(b"a", PROGRAM)] * 2
             self.reactor.advance(PAUSE)
             self.assertEqual((self.fake.inbox, self.reactor.readers, len(self.had[-1])), ([], [], 2))
-        self.fake.inbox = [(b"a", PROGRAM)] * READS
-        self.reactor.advance(PAUSE)
-        self.assertEqual((self.fake.inbox, self.reactor.readers), ([], [self.door]))
-        self.assertFalse(self.come(1))
         self.door.close()
         self.assertEqual((self.reactor.readers, self.reactor.getDelayedCalls()), ([], []))
+
+    def test_never_behind(self) -> None:
+        """Who sends more at once than one run holds is left alone once, and is then read until nothing is left."""
+        self.door.listen("127.0.0.1", 51821)
+        self.assertFalse(self.come(2 * READS + 1))
+        self.reactor.advance(PAUSE)
+        self.assertEqual((len(self.fake.inbox), self.reactor.readers), (1, [self.door]))
+        self.door.doRead()
+        self.assertEqual((self.fake.inbox, self.reactor.readers), ([], []))
 
     def test_refused(self) -> None:
         """What the kernel does not take is counted; an address that cannot be had is told, and the socket closed."""
@@ -213,6 +222,16 @@ class RealTests(TestCase):
     def setUp(self) -> None:
         self.inboxes = Inboxes()
         self.addCleanup(self.inboxes.close)
+
+    def test_buffers(self) -> None:
+        """They are as large as we ask for where we may have that, and else as the machine allows."""
+        with make_socket("127.0.0.1") as opened, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            try:
+                other.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+            except PermissionError:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            sizes = [each.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for each in (opened, other)]
+        self.assertEqual(sizes[0], sizes[1])
 
     @inlineCallbacks
     def test_late_service(self) -> Generator[Deferred[Any], Any, None]:
