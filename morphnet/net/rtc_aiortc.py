@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSession
 
 from morphnet.net.rtc_costs import LARGEST, Acknowledging
 from morphnet.net.rtc_make import LABEL, LOW, Heard
+
+ROOM = 1 << 20  # bytes that may wait in a socket; the kernel gives as many as it allows
 
 
 class FrugalLoop(asyncio.SelectorEventLoop):
@@ -19,6 +22,7 @@ class FrugalLoop(asyncio.SelectorEventLoop):
         transport: Any
         transport, protocol = await super().create_datagram_endpoint(*args, **more)
         transport.max_size = LARGEST  # asyncio's own has a quarter of a megabyte
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
         return transport, protocol
 
 

@@ -8,7 +8,7 @@ made room for at each read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 # Datagrams that are acknowledged together. Source: RFC 9260 section 6.2, which asks for no fewer; with eight an upload
@@ -23,32 +23,38 @@ class Acknowledging:
     Sends an acknowledgement for every second datagram, at once when something is missing or came twice.
 
     :param sctp: a transport of aiortc's.
-    :param later: has something done after so many seconds; what it gives can be cancelled.
+    :param later: has something done after so many seconds.
+    :ivar send: sends one.
     """
 
     def __init__(self, sctp: Any, later: Callable[[float, Callable[[], Awaitable[None]]], Any]) -> None:
         self._sctp, self._later = sctp, later
-        self._send: Callable[[], Awaitable[None]] = sctp._send_sack
+        self.send: Callable[[], Coroutine[Any, Any, None]] = sctp._send_sack
         self._waiting = 0  # datagrams
-        self._timer: Any = None
+        self._timed = False
         sctp._send_sack = self._one_more
 
-    async def _one_more(self) -> None:
+    def due(self) -> bool:
+        """One more datagram has come: whether it has to be acknowledged now."""
         self._waiting += 1
         if self._waiting >= EVERY or self._sctp._sack_misordered or self._sctp._sack_duplicates:
-            await self._now()
-        elif self._timer is None:
-            self._timer = self._later(LATEST, self._late)
+            self._waiting = 0
+            return True
+        if not self._timed:  # it is not taken back when the next one comes: then it finds nothing, or is early
+            self._timed = True
+            self._later(LATEST, self._late)
+        return False
 
-    async def _now(self) -> None:
-        self._waiting = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        await self._send()
+    async def _one_more(self) -> None:
+        if self.due():
+            await self.send()
 
     async def _late(self) -> None:
+        self._timed = False
+        if not self._waiting:
+            return
+        self._waiting = 0
         try:
-            await self._now()
+            await self.send()
         except ConnectionError:
             return  # it was closed meanwhile
