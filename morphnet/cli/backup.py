@@ -23,7 +23,8 @@ from morphnet.pki.files import CA, read_certificate
 from morphnet.pki.revocations import from_text
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord, Lease
-from morphnet.store.ledger import BESIDE, DATABASE, Ledger, RecordsDamaged, RecordsLost
+from morphnet.store.database import BESIDE
+from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 
 _LOCKS = (f"{JOURNAL}.lock", "relay-journal.lock")  # in state_dir: a server and a relay hold them while they run
 Summary = tuple[list[CertificateRecord], list[Lease], dict[str, tuple[int, int]]]
