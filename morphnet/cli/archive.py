@@ -111,7 +111,7 @@ def unpack(path: Path, place: Place) -> Backup:
             files = _members(file)
             about = json.loads(files.get(_ABOUT, b"{}"))
             version, root = int(about["version"]), Path(about["root"])
-        except (tarfile.TarError, EOFError, zlib.error, KeyError, ValueError, TypeError, OSError):
+        except (tarfile.TarError, EOFError, zlib.error, KeyError, ValueError, TypeError, RecursionError, OSError):
             raise ConfigError(f"{path} is no backup of morphnet's, or not a whole one: give another") from None
     if version > _VERSION:
         raise ConfigError(f"{path} was made by a later morphnet: install that one")

@@ -50,7 +50,7 @@ class Unsent:
         try:
             known = json.loads(data)
             slot = str(known.pop("slot"))
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             known, slot = {}, ""  # new, or cut short by the end of the machine
         if known == self._is and slot:
             self.slot = slot

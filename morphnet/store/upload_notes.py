@@ -21,7 +21,7 @@ def record_of(noted: Noted | None) -> UploadRecord | None:
     """What was noted; None for nothing, and for what is not of these bytes, or no note."""
     try:
         said = json.loads(noted.note) if noted is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if noted is None or not isinstance(said, dict) or said.keys() < set(_FIELDS):
         return None

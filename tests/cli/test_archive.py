@@ -41,6 +41,11 @@ class ArchiveTests(CommandCase):
             self._refused(whole[:at] + b"rubbish!" * 8 + whole[at + 64 :])
         self._refused(b"")
         self._refused(b"no archive at all")
+        packed, about = io.BytesIO(), tarfile.TarInfo("backup.json")
+        about.size = 100_000
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            archive.addfile(about, io.BytesIO(b"[" * about.size))
+        self._refused(packed.getvalue(), "no backup")
 
     def test_other_names(self) -> None:
         """A name that is none of ours, or a way out of the directory, is refused with all the rest."""

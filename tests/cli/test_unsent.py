@@ -39,6 +39,9 @@ class UnsentTests(SynchronousTestCase):
         with self.unsent(6, 8) as each:
             slots.add(each.slot)
         self.assertEqual((len(slots), each.changed), (4, False))
+        file.write_bytes(b"[" * 4096)
+        with self.unsent(6, 8) as each:
+            self.assertNotIn(each.slot, slots)
 
     def test_one_at_a_time(self) -> None:
         """A second command for the same file is told so."""

@@ -28,7 +28,7 @@ class NoteTests(SynchronousTestCase):
         self.assertIsNone(record_of(None))
         said = json.loads(note)
         others = [{**said, "size": "10"}, {**said, "user": 1}, {**said, "created_at": True}, {"path": "a"}, [], 1]
-        for bad in (b"", note[:-1], b"\xff", *(json.dumps(each).encode() for each in others)):
+        for bad in (b"", note[:-1], b"\xff", b"[" * 100_000, *(json.dumps(each).encode() for each in others)):
             self.assertIsNone(record_of(Noted(bad, False, None)))
         for record, size in ((ONE, 10), (WHOLE, None), (WHOLE, 11)):
             self.assertIsNone(record_of(Noted(note_of(record), False, size)))

@@ -127,7 +127,7 @@ class Passkeys:
             return {each["id"]: Passkey(**each) for each in kept}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             raise ConfigError(f"{self._file} is damaged: remove it to begin without passkeys") from None
 
     def _keep(self, all_of_them: dict[str, Passkey]) -> None:

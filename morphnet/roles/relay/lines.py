@@ -43,6 +43,7 @@ REGISTERED_NOWHERE = 1  # the number of a server, which is no guest
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
 REGISTER_WITH = 256 << 10  # bytes until then
 COMINGS, COMINGS_AT_ONCE = 0.5, 10  # times a second that one name may register: everybody is told each time
+MOST_OF_A_SERVER = 16  # lines of one name: a server and a relay may have the same, and those of before may be dead
 REVOCATIONS = 1 << 18  # bytes that a list of revoked certificates is charged for: it is read, and its signature checked
 
 
@@ -147,6 +148,7 @@ class RelayServer:
         self._passing = Passing(gate.clock, os.urandom, registry.terms.node_rate, limits.sources)
         self._comings = SourceLimiter(COMINGS, COMINGS_AT_ONCE, limits.sources)
         self._lines: dict[Socket, RelayLine] = {}  # of those who have shown a good certificate
+        self._servers: dict[tuple[str, str], list[RelayLine]] = {}  # registered, by network and name; the latest last
         self._proxied = door if isinstance(door, Proxied) else None
         self.factory: IProtocolFactory = server_factory(self, self.clock)
         if isinstance(door, ServerTls):
@@ -250,6 +252,10 @@ class RelayServer:
         """:raises Refused: its certificate was revoked since the handshake."""
         if self.registry.is_revoked(line.network, line.serial):
             raise Refused("certificate revoked")
+        lines = self._servers.setdefault((line.network, line.name), [])
+        lines.append(line)
+        if len(lines) > MOST_OF_A_SERVER:
+            lines.pop(0).end("it has too many lines")
         line.tell(
             Registered(REGISTERED_NOWHERE, (str(line.observed),), revocations=self.registry.list_number(line.network))
         )
@@ -305,8 +311,17 @@ class RelayServer:
                 line.timer.cancel()
             self.registry.gone(line)
             self._passing.gone(line)
+            self._server_gone(line)
             self._lists.left(line)
         self.admission.left(socket)
+
+    def _server_gone(self, line: RelayLine) -> None:
+        """Harmless when it is none."""
+        lines = self._servers.get((line.network, line.name), [])
+        if line in lines:
+            lines.remove(line)
+            if not lines:
+                del self._servers[line.network, line.name]
 
     def _line(self, socket: Socket) -> RelayLine:
         line = self._lines.get(socket)

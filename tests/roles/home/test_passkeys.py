@@ -160,7 +160,7 @@ class PasskeyTests(SynchronousTestCase):
         for page in ("https://203.0.113.1", "https://[2001:db8::1]/", "http://c.example", ""):
             self.assertRaises(ConfigError, self.open, page)
         self.open("https://c.example:8443/")
-        for damaged in ("{", "[{}]", "7"):
+        for damaged in ("{", "[{}]", "7", "[" * 100_000):
             (self.directory / FILE).write_text(damaged)
             self.assertRaises(ConfigError, self.open)
 

@@ -6,6 +6,7 @@ import time
 
 from morphnet.net.tls import Identity
 from morphnet.rendezvous.relay.registry import COME_AGAIN
+from morphnet.roles.relay import lines
 from morphnet.wire.messages.relay import DATAGRAMS, Register, Registered, TurnedAway, Watch, address, encode
 from morphnet.wire.messages.revocations import Revocations
 from tests.fakes_relay import FakeListener, Raw, RelayTestCase
@@ -43,6 +44,24 @@ class CertificateTests(RelayTestCase):
             self.net.pass_by(3)
             self.assertTrue(raw.gone)
         self.assertEqual(self.lists.told[-1], ("left", "gateway"))
+
+    def test_lines_of_a_server(self) -> None:
+        """One server has so many lines and no more: the oldest goes, most likely dead; others have theirs."""
+        self.patch(lines, "MOST_OF_A_SERVER", 2)
+        first, *others = (self.bring() for _ in range(3))
+        second = self.raw(self.ca.identity("second", SERVER))
+        second.say(encode(Register("second", "0" * 16)))
+        self.net.pass_by(3)
+        self.assertEqual([each.gone for each in (first, *others, second)], [True, False, False, False])
+        others[0].dropConnection(abort=True)
+        self.net.settle()
+        later = self.bring()
+        self.net.pass_by(3)
+        self.assertEqual([others[1].gone, later.gone, self.relay.counters()["lines"]], [False, False, 3])
+        for each in (others[1], later, second):
+            each.dropConnection(abort=True)
+        self.net.settle()
+        self.assertEqual(self.relay._servers, {})
 
     def test_revoked_since_the_handshake(self) -> None:
         """A server that was revoked meanwhile is turned away, and one that is there already is hung up on."""
