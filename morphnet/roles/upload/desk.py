@@ -55,7 +55,7 @@ class Desk:
     Answers every request.
 
     :param secrets: those that are good now for a slot at this path, the one in use first.
-    :param callers: who guesses too often is served no more; None: nobody counts.
+    :param callers: who guesses too often is told so; None: nobody counts.
     """
 
     def __init__(
@@ -78,17 +78,9 @@ class Desk:
                 exchange.caller = caller
                 if callers.is_proxy(exchange.peer):
                     exchange.patience = PROXYS_PATIENCE
-                callers.check(caller)
             await self._route(exchange)
-        except TooOften as often:
-            self._shelf.counts["uploads_too_often"] += 1
-            exchange.tell("Retry-After", str(often.after))
-            self._refuse(exchange, often)
         except SlotRefused as refused:
-            self._shelf.counts["uploads_refused"] += 1
-            if callers is not None and refused.status in GUESS:
-                callers.refused(caller)
-            self._refuse(exchange, refused)
+            self._refuse(exchange, self._counted(exchange, caller, refused))
         except Taken:
             self._shelf.counts["uploads_taken_elsewhere"] += 1
             exchange.hang_up()
@@ -100,6 +92,19 @@ class Desk:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
         except OSError as trouble:
             self._no_room(exchange, trouble)
+
+    def _counted(self, exchange: Exchange, caller: str, refused: SlotRefused) -> SlotRefused:
+        """What it is told. Whoever holds a slot is served, however many at his address guess: phones share theirs."""
+        if self._callers is not None and refused.status in GUESS:
+            try:
+                self._callers.check(caller)
+            except TooOften as often:
+                self._shelf.counts["uploads_too_often"] += 1
+                exchange.tell("Retry-After", str(often.after))
+                return often
+            self._callers.refused(caller)
+        self._shelf.counts["uploads_refused"] += 1
+        return refused
 
     def _no_room(self, exchange: Exchange, trouble: OSError) -> None:
         why = (trouble.strerror or "the disk fails").lower()

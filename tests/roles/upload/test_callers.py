@@ -46,7 +46,7 @@ class CallersTests(SynchronousTestCase):
         self.assertRaises(TooOften, self.callers.check, "2001:db8::1")
 
     def test_at_the_desk(self) -> None:
-        """Whoever guesses is told 429 with a time, and his honest neighbour behind the same proxy is served."""
+        """Whoever guesses is told 429 with a time; who holds a slot is served, behind the same address too."""
         service = Service(self.mktemp(), callers=Callers(("192.168.0.0/16",), lambda: self.now))
         line = Line(service)
         for number in range(int(GUESSES) + 2):
@@ -55,6 +55,8 @@ class CallersTests(SynchronousTestCase):
         said = line.answers()
         self.assertEqual([each.status for each in said], [403] * int(GUESSES) + [429] * 2)
         self.assertEqual(said[-1].headers["retry-after"], "1")
-        answer = service.ask("PUT", slot("s/a", 3), {"X-Forwarded-For": "192.0.2.2"}, b"abc")
-        self.assertEqual(answer.status, 201)
+        for path, address in (("s/a", "192.0.2.2"), ("s/b", "192.0.2.1")):
+            answer = service.ask("PUT", slot(path, 3), {"X-Forwarded-For": address}, b"abc")
+            self.assertEqual(answer.status, 201)
+        self.assertEqual(service.ask("GET", "/up/s/a", {"X-Forwarded-For": "192.0.2.1"}).body, b"abc")
         self.assertEqual(service.shelf.counts["uploads_too_often"], 2)
