@@ -25,7 +25,12 @@ class LifeTests(ControlTestCase):
         """While the client pings, the server only answers; a client that does not is pinged."""
         pings = list[float]()
         ping = ServerLink._ping
-        self.patch(ServerLink, "_ping", lambda link: [pings.append(self.net.seconds()), ping(link)])
+
+        def counted(link: ServerLink) -> None:
+            pings.append(self.net.seconds())
+            ping(link)
+
+        self.patch(ServerLink, "_ping", counted)
         self.net.pass_by(120, 1)
         self.assertEqual((pings, self.listener.heard), ([], []))
         self.patch(ClientLink, "patience", 10.0)
