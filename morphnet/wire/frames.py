@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from morphnet.errors import MalformedFrame
@@ -127,6 +128,7 @@ def _pack(frame: Frame) -> bytes:
             return bytes((REACH, len(frame.candidates))) + b"".join(packed)
 
 
+@lru_cache(4096)  # a server tells each client again and again where it comes from
 def _pack_address(host: str, port: int) -> bytes:
     packed = ip_address(host).packed
     return bytes((len(packed),)) + packed + _PORT.pack(port)

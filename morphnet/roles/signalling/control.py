@@ -32,7 +32,7 @@ class Pace:
 
     handshake_s: float = 10.0  # from TCP to TLS
     hello_s: float = 10.0  # from TLS to Welcome
-    ping_s: float = 15.0  # between pings
+    ping_s: float = 15.0  # from what was heard last to a ping
     silence_s: float = 40.0  # without a byte from the peer: the link is dead
     goodbye_s: float = 2.0  # for the last words to arrive
     rate: float = 20.0  # signals a second that the peer may send
@@ -52,6 +52,8 @@ class ControlLink(Protocol):
 
     :param pq: "require" or "allow", see tls.established.
     """
+
+    patience = 1.0  # times ping_s: one end lets the other one ping first, which is enough for both
 
     def __init__(self, clock: IReactorTime, pace: Pace, pq: str) -> None:
         self._clock, self._pace, self._pq = clock, pace, pq
@@ -237,9 +239,12 @@ class ControlLink(Protocol):
         if now >= self._dead_at():
             self.drop(f"silent for {now - self._heard_at:.0f} s")
             return
-        if now - self._pinged_at >= self._pace.ping_s:
+        if self._ping_at() <= now:
             self._ping()
         self._next_look()
+
+    def _ping_at(self) -> float:
+        return max(self._pinged_at, self._heard_at) + self.patience * self._pace.ping_s
 
     def _dead_at(self) -> float:
         dead_at = self._heard_at + self._pace.silence_s
@@ -247,7 +252,7 @@ class ControlLink(Protocol):
 
     def _next_look(self) -> None:
         if not self._ending:
-            next_at = min(self._pinged_at + self._pace.ping_s, self._dead_at())
+            next_at = min(self._ping_at(), self._dead_at())
             self._at(max(0.0, next_at - self._clock.seconds()), self._look)
 
     def _at(self, seconds: float, what: Callable[[], None]) -> None:

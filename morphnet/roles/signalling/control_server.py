@@ -158,6 +158,7 @@ class ServerLink(ControlLink):
     """One caller. A client says Hello, an invitation Join, a relay Renew; nothing else comes first."""
 
     _log = Logger()
+    patience = 1.5
 
     def __init__(self, server: ControlServer, pace: Pace) -> None:
         super().__init__(server.clock, pace, "require")

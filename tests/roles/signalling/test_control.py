@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from morphnet.roles.signalling.control_client import ClientLink
+from morphnet.roles.signalling.control_server import ServerLink
 from tests.roles.signalling.test_control_client import ControlTestCase
 
 
@@ -18,6 +20,22 @@ class LifeTests(ControlTestCase):
         self.net.pass_by(600, 5)
         self.assertEqual(self.listener.heard, [])
         self.assertEqual(self.office.went, [])
+
+    def test_one_end_pings(self) -> None:
+        """While the client pings, the server only answers; a client that does not is pinged."""
+        pings = list[float]()
+        ping = ServerLink._ping
+
+        def counted(link: ServerLink) -> None:
+            pings.append(self.net.seconds())
+            ping(link)
+
+        self.patch(ServerLink, "_ping", counted)
+        self.net.pass_by(120, 1)
+        self.assertEqual((pings, self.listener.heard), ([], []))
+        self.patch(ClientLink, "patience", 10.0)
+        self.net.pass_by(60, 1)
+        self.assertGreater(len(pings), 0)
 
     def test_silence(self) -> None:
         """Both ends notice within 40 s that the other is gone without a word."""
