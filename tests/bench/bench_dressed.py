@@ -8,6 +8,8 @@ what counts is the processor time of all of it, the kernel's included, beside th
 machine too, and whatever they do to a round they do to its neighbour; the middle one of all these shares is told. What
 is freed is kept, as our processes keep it. TUN devices, the reactor and the TCP of who sends are not in it, so that
 what a shape adds weighs more here than in `bench_speed shapes`.
+
+And what a stranger's garbage costs a gateway that takes every shape: a row of it, beside one of forged plain datagrams.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from morphnet.roles.process.resources import settle_memory
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Endpoint
+from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.carried import Carried, CarriedRun, alike
 from morphnet.wire.core import CORE, PURE
 from morphnet.wire.shapes.masked import Masked
@@ -45,6 +47,9 @@ SETTLED = 150  # packets that pass before any counts: path MTU, rates
 AT_ONCE = 2  # super packets of one turn
 OF_PLAIN = {"masked": 80.0 if CORE is PURE else 90.0, "quic": 85.0}  # %
 NETWORK = bytes(range(32))
+STRANGER = Endpoint("192.0.2.66", 6666)
+GARBAGE = {"masked": b"", "quic, short header": b"\x40", "quic, Initial": b"\xc0\0\0\0\1\x08"}  # how each begins
+ROWS, LOOKS = 16, 10  # of each kind, all different; times that a round looks at one
 
 
 class Files:
@@ -163,6 +168,40 @@ def shapes(options: argparse.Namespace) -> dict[str, list[float]]:
     return found
 
 
+def forged(line: Line) -> tuple[bytes, int]:
+    """A row of datagrams as the client would send it next, each with a tag that is not its own; bytes of each."""
+    tunnel = line.client.tunnel
+    leave, tunnel.leave = tunnel.leave, None
+    packet = memoryview(super_packet(AT_ONCE * SETTLED, bytes(SEGMENT_SIZE * SEGMENTS)))
+    departure = max(tunnel.from_tun([packet], time.monotonic()).sends, key=lambda each: len(each.data))
+    tunnel.leave = leave
+    row, size = bytearray(departure.data), departure.size
+    del row[len(row) // size * size :]
+    row[size - 1 :: size] = bytes(byte ^ 0x55 for byte in row[size - 1 :: size])
+    return bytes(row), size
+
+
+def looks(options: argparse.Namespace) -> dict[str, list[float]]:
+    """Microseconds of processor time for each datagram that is not ours, by kind, in each round."""
+    line, payload = Line("plain"), bytes(SEGMENT_SIZE * SEGMENTS)
+    line.pass_on(SETTLED, lambda number: line.client.from_tun([memoryview(super_packet(number, payload))]))
+    bad, size = forged(line)
+    rows = {"forged": [bad] * ROWS}
+    for kind, front in GARBAGE.items():
+        each = [b"".join(front + os.urandom(size - len(front)) for _ in range(len(bad) // size)) for _ in range(ROWS)]
+        rows[kind] = each
+    found: dict[str, list[float]] = {kind: [] for kind in rows}
+    for number in range(4 * options.rounds):
+        for kind, several in rows.items():
+            arrival = Arrival(line.there.number, STRANGER, memoryview(several[number % ROWS]), size)
+            begun = time.process_time()
+            for _ in range(LOOKS):
+                line.server.tunnel.from_path([arrival], time.monotonic())
+            found[kind].append(1e6 * (time.process_time() - begun) / LOOKS / (len(bad) // size))
+    line.close()
+    return found
+
+
 def main() -> int:
     """1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="bench_dressed")
@@ -177,6 +216,13 @@ def main() -> int:
         share = median(100 * one / other for one, other in zip(plain, found[shape], strict=True))
         rival, each = ("plain, ns/byte", round(median(plain), 3)), tuple(round(cost, 2) for cost in found[shape])
         measured = Measured("dressed", f"{shape}, of plain", round(share, 1), "%", least, "more", *rival, each)
+        tell(measured)
+        broken += measured.kept is False
+    costs = looks(options)
+    most = round(median(costs.pop("forged")), 2)
+    for kind, rounds in costs.items():
+        cost = round(median(rounds), 2)
+        measured = Measured("dressed", f"garbage, {kind}", cost, "us", most, "less", "a forged plain datagram", most)
         tell(measured)
         broken += measured.kept is False
     return 1 if broken else 0
