@@ -33,8 +33,9 @@ class Intake:
 
     def __init__(self) -> None:
         self.dropped = 0  # packets that found their line full, ever
-        self._small: deque[memoryview] = deque()
-        self._large: deque[tuple[bytes, memoryview]] = deque()
+        self._came = 0  # packets so far
+        self._small: deque[tuple[int, memoryview]] = deque()  # its number as it came, and the packet
+        self._large: deque[tuple[int, bytes, memoryview]] = deque()  # with its flow
         self._bytes = 0  # of the large ones
         self._left = 0  # large ones, since none waited
         self._waiting: dict[bytes, int] = {}  # flow -> how many of its packets are among the large ones
@@ -54,26 +55,32 @@ class Intake:
         :param packet: virtio_net_hdr (10 bytes) and an IP packet.
         """
         flow, size = _flow(packet), len(packet)
+        self._came += 1
         if size <= SMALL and flow not in self._waiting and not _is_fragment(packet):
-            self._small.append(memoryview(bytearray(packet)))
+            self._small.append((self._came, memoryview(bytearray(packet))))
             return
         most = BURST if self._left < BURST else STANDING
         if len(self._large) >= (2 * BURST if size <= SMALL else most) or self._bytes + size > MOST_BYTES:
             self.dropped += 1
             return
-        self._large.append((flow, memoryview(bytearray(packet))))
+        self._large.append((self._came, flow, memoryview(bytearray(packet))))
         self._bytes += size
         self._waiting[flow] = self._waiting.get(flow, 0) + 1
 
     def take(self, most: int) -> list[memoryview]:
-        """So many at most: small ones first, and large ones in what they leave, or in one place of SHARE."""
+        """
+        So many at most: small ones first, and large ones in what they leave, or in one place of SHARE.
+
+        A large one never leaves before a small one that came before it: both may be of one flow.
+        """
         found: list[memoryview] = []
-        small = min(len(self._small), most - min(len(self._large), most // SHARE))
-        for _ in range(small):
-            found.append(self._small.popleft())
-        large = min(len(self._large), most - small)
-        for _ in range(large):
-            flow, packet = self._large.popleft()
+        self._take_small(found, most - min(len(self._large), most // SHARE))
+        small = len(found)
+        while self._large and len(found) < most:
+            came, flow, packet = self._large[0]
+            if self._small and self._small[0][0] < came:
+                break
+            self._large.popleft()
             found.append(packet)
             self._bytes -= len(packet)
             left = self._waiting[flow] - 1
@@ -81,8 +88,13 @@ class Intake:
                 self._waiting[flow] = left
             else:
                 del self._waiting[flow]
-        self._left = self._left + large if self._large else 0
+        self._left = self._left + len(found) - small if self._large else 0
+        self._take_small(found, most - len(found))
         return found
+
+    def _take_small(self, found: list[memoryview], most: int) -> None:
+        for _ in range(min(len(self._small), most)):
+            found.append(self._small.popleft()[1])
 
     def clear(self) -> None:
         """Nothing waits any more."""

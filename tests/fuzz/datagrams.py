@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel import fragments
+from morphnet.tunnel.intake import Intake
 from morphnet.wire import (
     carried,
     compress,
@@ -59,6 +60,30 @@ def _read_tun(data: bytes) -> object:
         each and (each[0], bytes(each[1]), bytes(each[2]), *each[3:]) for each in other
     ]
     return mine
+
+
+def _keep(data: bytes) -> int:
+    """
+    Packets of 5 bytes each (size, version, two of the header, flow), and looks at what leaves (0x80): how many left.
+
+    Those of one flow leave in the order in which they came, whatever their sizes are.
+    """
+    intake, left, number = Intake(), list[tuple[int, int, int]](), 0
+    for at in range(0, len(data), 5):
+        size, *told = data[at : at + 5].ljust(5, b"\0")
+        if size & 0x80:
+            left += [(each[VNET_HDR], each[-5], each[-4]) for each in intake.take(size & 0x7F)]
+            continue
+        head = bytearray(bytes(60 + size * 12))
+        head[0], head[6], head[7], head[19], head[39] = (*told[:3], told[3], told[3])
+        intake.put(memoryview(bytearray(bytes(VNET_HDR)) + head + bytes((told[3], number & 0xFF, 0, 0, 0))))
+        number += 1
+    left += [(each[VNET_HDR], each[-5], each[-4]) for each in intake.take(number)]
+    assert not intake
+    for flow in {each[:2] for each in left}:
+        numbers = [each[2] for each in left if each[:2] == flow]
+        assert number > 256 or numbers == sorted(numbers), "packets of a flow overtook each other"
+    return len(left)
 
 
 def _write_tun(data: bytes) -> object:
@@ -141,6 +166,7 @@ DATAGRAMS = (
     Target(
         "packets", lambda data: ip.peek(memoryview(data)), (MalformedFrame,), (_PACKET4, _PACKET6), ("wire.ip.peek",)
     ),
+    Target("intake", _keep, (), (bytes((99, 0x45, 0, 0, 1)) * 3 + bytes((1, 0x60, 44, 0, 1, 0x82)),)),
     Target("from_tun", _read_tun, (), (b"\x10" + plane.packet(1) + plane.packet(2),), ("wire.offload._read",)),
     Target(
         "to_tun", _write_tun, (), (b"\0\x05\0" + _PACKET4, b"\0\x05\x08" + _PACKET6), ("wire.virtio.decode_offload",)

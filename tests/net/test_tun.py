@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -162,6 +163,20 @@ class ReadTests(TunTests):
         self.tun.doWrite()
         self.assertEqual((self.batches[2], self.reactor.writers), (large[-4:], set()))
         self.assertEqual(self.tun.counters()["read_packets"], sum(map(len, self.batches)))
+
+    def test_echoes_in_a_crowd(self) -> None:
+        """However much more comes than leaves, an echo that the kernel took leaves within four turns."""
+        flows, inbox = count(), self.tun.file.inbox
+        inbox.extend(full(next(flows)) for _ in range(1000))
+        for turn in range(100):
+            inbox.append(PLAIN + bytes([0x45]) + bytes(11) + turn.to_bytes(8, "big") + b"echo" * 9)
+            inbox.extend(full(next(flows)) for _ in range(3 * READS))
+            self.tun.doRead()
+            self.tun.doWrite()
+            echoes = [int.from_bytes(each[22:30], "big") for batch in self.batches for each in batch if len(each) < 99]
+            self.assertGreaterEqual(len(echoes), turn - 4)  # 1000 packets waited in front of the first
+            self.assertEqual(echoes, list(range(len(echoes))))
+        self.assertGreater(len(echoes), 98)
 
     def test_crowded_and_paused(self) -> None:
         """What waits here is handed over when the TUN is read again, and never when it was closed."""

@@ -50,6 +50,16 @@ class IntakeTests(SynchronousTestCase):
         self.assertEqual(sorted(taken), [*range(40 // SHARE), *range(1000, 1000 + 40 - 40 // SHARE)])
         self.assertEqual(len(self.intake.take(1000)), 160)
 
+    def test_large_ones_behind_their_flow(self) -> None:
+        """A large one does not overtake a small one of its flow, even where a place is kept for it."""
+        for number in range(9):
+            self.put(number, 80, number)
+        self.put(8, 1500, 9)
+        self.put(9, 1500, 10)
+        self.assertEqual(numbers(self.intake.take(4)), [0, 1, 2, 3])
+        self.assertEqual(numbers(self.intake.take(4)), [4, 5, 6, 7])
+        self.assertEqual(numbers(self.intake.take(4)), [8, 9, 10])
+
     def test_bursts_and_standing_lines(self) -> None:
         """A burst finds the room of a TUN's queue; in a line that stands, what waits is bounded by less."""
         for number in range(BURST + 1):
