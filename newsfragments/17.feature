@@ -8,3 +8,4 @@ What goes through a relay in messages of one packet costs it a quarter of what i
 An idle machine takes 50 KB of a relay, where it took 82.
 A server of many idle clients has less to do: it answers a ping in the turn in which it came, pings by itself only a path of which it hears nothing, looks at those that rest together, and at nobody when there are no networks behind clients.
 A control link is pinged by the client; a server pings by itself only a client of which it has heard nothing for 22.5 s.
+Where many machines come to a relay at once, telling them of each other costs it a third less.
