@@ -27,7 +27,8 @@ from tests.bench.crowd import CROWD
 from tests.bench.measured import CANNOT, Measured, enter_lab, tell
 
 COUNTS = (1, 100, 1000)
-SETTLE = 5.0  # seconds in which path MTUs are found
+SETTLE = 10.0  # seconds in which path MTUs are found
+AT_REST = 20.0  # seconds of which the idle server's processor time is taken: every control link is pinged within
 PER_CLIENT = 200.0  # KB
 BACK = 5.0  # seconds
 IDLE = 3.0  # % of a processor
@@ -110,7 +111,7 @@ def clients(count: int, seconds: float) -> Iterator[Measured]:
         wanted = PER_CLIENT if count >= MANY else None
         yield Measured("clients", f"{count}: memory for each, idle", round(memory, 1), "KB", wanted, "less")
         idle, began = worked(pid), time.monotonic()
-        crowd.ask(f"rest {seconds}")
+        crowd.ask(f"rest {AT_REST}")
         share = 100 * (worked(pid) - idle) / (time.monotonic() - began)
         yield Measured("clients", f"{count}: processor, idle", round(share, 1), "%", IDLE, "less")
         carried, busy, began = written(vpn), worked(pid), time.monotonic()

@@ -129,16 +129,11 @@ class Member:
     news: float = MOST_NEWS  # how often others may be told of its mappings now
     news_at: float = 0.0
     lost: int = 0  # envelopes to nobody, since one arrived
+    network: str = field(init=False)  # its line's; these two are asked for with each pair of nodes
+    name: str = field(init=False)
 
-    @property
-    def network(self) -> str:
-        """Short for its line's."""
-        return self.line.network
-
-    @property
-    def name(self) -> str:
-        """Short for its line's."""
-        return self.line.name
+    def __post_init__(self) -> None:
+        self.network, self.name = self.line.network, self.line.name
 
     def present(self) -> Present:
         """What others are told of it."""

@@ -159,8 +159,8 @@ class Registry:
 
     def _introduce(self, member: Member, others: Sequence[AnyMember]) -> None:
         """Tell it who is here."""
-        for other in others:
-            self._telling.note(member, other.name, None)
+        if others:
+            self._telling.introduce(member, [other.name for other in others])
         self._telling.tell()
         self.charge(member.line, (TELLING_BATCHED if member.batches else TELLING) * len(others))
 
@@ -200,8 +200,8 @@ class Registry:
     def _watching(self, somebody: AnyMember) -> Iterable[Member]:
         """Those who want to know of it."""
         named = self._watchers.get((somebody.network, somebody.name), set())
-        watching = named | self._watchers.get((somebody.network, EVERYBODY), set())
-        return [each for each in watching if each.name != somebody.name]
+        everywhere, name = self._watchers.get((somebody.network, EVERYBODY), set()), somebody.name
+        return [each for each in (named | everywhere if named else everywhere) if each.name != name]
 
     def announce(self, before: AnyMember | None, after: AnyMember | None) -> None:
         """Tell those who watch it whom a name stands for now. The same instance has only another number."""

@@ -11,14 +11,14 @@ Source: docs/protocol section 11. With one message for each pair 900 nodes that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.rendezvous.relay.cluster import AnyMember
 from morphnet.rendezvous.relay.members import Member
-from morphnet.wire.messages.relay import LIMIT, MOST_NEWS, Absent, encode, encode_news
+from morphnet.wire.messages.relay import EVERYBODY, LIMIT, MOST_NEWS, Absent, encode, encode_news
 
 RATE, AT_ONCE = 1500.0, 128.0  # messages a second, and after a rest
 PER_MESSAGE = 256  # nodes in one message that cost what another message does
@@ -52,6 +52,11 @@ class Telling:
         if names is None:
             names = self._waiting[watcher] = {}
         names.setdefault(name, before)
+
+    def introduce(self, watcher: Member, names: Iterable[str]) -> None:
+        """It knows nobody of these yet; `tell` comes after that."""
+        known: dict[str, AnyMember | None] = dict.fromkeys(names)
+        self._waiting[watcher] = known | self._waiting.get(watcher, {})
 
     def before(self, watcher: AnyMember, name: str) -> None:
         """Something of that name is about to come to it: it must know from whom."""
@@ -105,14 +110,15 @@ class Telling:
     def _tell_of(self, watcher: Member, names: dict[str, AnyMember | None]) -> float:
         """All of these; how many messages it was worth."""
         gone, here = list[bytes](), list[bytes]()
+        wants_all, network, shown = EVERYBODY in watcher.watch, watcher.network, self._shown
         for name, before in names.items():
-            if not watcher.wants(name):
+            if not wants_all and not watcher.wants(name):
                 continue
-            after = self._shown(watcher.network, name)
+            after = shown(network, name)
             if before is not None and (after is None or after.instance != before.instance):
                 gone.append(encode(Absent(before.number, name)))
             if after is not None:
-                here.append(_text(after))
+                here.append(after.shown or _text(after))
         if not watcher.batches or len(gone) + len(here) < 2:
             for text in (*gone, *here):
                 watcher.line.say(text)
