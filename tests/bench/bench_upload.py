@@ -41,7 +41,6 @@ WAITS = {  # what is asked for, as it is called, and ms that it may take
     "taken": ("a hung connection is ended after", 100.0),
 }
 AGAIN = 1024  # KiB that may be sent again after a cut
-LAST = ("nice", "-n", "19")  # a crowd has the processors that the server leaves: elsewhere it has its own
 MEMORY, FEW = 150.0, 100  # MB with so many files at once, however large they are
 MB = 1_000_000
 
@@ -58,7 +57,7 @@ def crowd(server: Ours, quiet: int, kind: str, count: int, size: int, seconds: f
     waited, begun = waited_for_processor(server.pid), time.monotonic()
     for probe in probes.values():
         probe.start()
-    words = [*LAST, sys.executable, "-m", "tests.bench.upload_crowd", kind, str(server.node.port), SECRET]
+    words = [sys.executable, "-m", "tests.bench.upload_crowd", kind, str(server.node.port), SECRET]
     done = subprocess.run([*words, str(count), str(size), str(seconds)], stdout=subprocess.PIPE, text=True, check=True)
     share = 100 * (waited_for_processor(server.pid) - waited) / (time.monotonic() - begun)
     return {**json.loads(done.stdout), **{name: probe.end() for name, probe in probes.items()}, "late": round(share)}
