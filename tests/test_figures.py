@@ -16,10 +16,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 OWED = (
     *(f"A{number}" for number in range(1, 13)),
     *(f"B{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8)),
-    *(f"C{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9)),
+    *(f"C{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9)),
     *(f"D{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 11, 17, 18)),
-    *(f"E{number}" for number in (1, 2, 3, 4, 6, 8)),
+    *(f"E{number}" for number in (1, 2, 3, 4, 5, 6, 8)),
     *(f"F{number}" for number in range(1, 13)),
+    *(f"G{number}" for number in range(1, 6)),
     "H6",
     "item 11",
 )

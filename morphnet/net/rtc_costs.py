@@ -8,7 +8,7 @@ made room for at each read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 # Datagrams that are acknowledged together. Source: RFC 9260 section 6.2, which asks for no fewer; with eight an upload
@@ -24,30 +24,23 @@ class Acknowledging:
 
     :param sctp: a transport of aiortc's.
     :param later: has something done after so many seconds.
-    :ivar send: sends one.
     """
 
     def __init__(self, sctp: Any, later: Callable[[float, Callable[[], Awaitable[None]]], Any]) -> None:
         self._sctp, self._later = sctp, later
-        self.send: Callable[[], Coroutine[Any, Any, None]] = sctp._send_sack
+        self._send: Callable[[], Awaitable[None]] = sctp._send_sack
         self._waiting = 0  # datagrams
         self._timed = False
         sctp._send_sack = self._one_more
 
-    def due(self) -> bool:
-        """One more datagram has come: whether it has to be acknowledged now."""
+    async def _one_more(self) -> None:
         self._waiting += 1
         if self._waiting >= EVERY or self._sctp._sack_misordered or self._sctp._sack_duplicates:
             self._waiting = 0
-            return True
-        if not self._timed:  # it is not taken back when the next one comes: then it finds nothing, or is early
+            await self._send()
+        elif not self._timed:  # it is not taken back when the next one comes: then it finds nothing, or is early
             self._timed = True
             self._later(LATEST, self._late)
-        return False
-
-    async def _one_more(self) -> None:
-        if self.due():
-            await self.send()
 
     async def _late(self) -> None:
         self._timed = False
@@ -55,6 +48,6 @@ class Acknowledging:
             return
         self._waiting = 0
         try:
-            await self.send()
+            await self._send()
         except ConnectionError:
             return  # it was closed meanwhile

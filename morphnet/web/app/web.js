@@ -104,7 +104,7 @@ function draw(told, mine) {
     const answer = await follow(name, from);
     if (still() && answer.told.status === 200) places[number].src = picture(answer.told);
   });
-  find('where').textContent = `${found.title} ${url.pathname}`.trim();
+  find('where').textContent = [found.title, url.pathname].filter(Boolean).join(' – ');
   return scripts;
 }
 

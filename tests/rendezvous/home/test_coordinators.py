@@ -168,6 +168,37 @@ class CoordinatorsTests(SynchronousTestCase):
         self.assertEqual((self.at(), len(self.world.ways)), ("a", 1))
         self.assertEqual((self.names(), self.saved), ("abc", []))
 
+    def hour_without_the_first(self) -> None:
+        """The first coordinator is dead for an hour; every minute a browser that has roamed calls by the second one."""
+        self.world.dead.add("a")
+        for _ in range(60):
+            for _ in range(60 * 4):
+                self.world.clock.advance(0.25)
+                for name, registry in self.world.registries.items():
+                    if name not in self.world.dead:
+                        registry.expire()
+            if self.key in self.world.registries["b"]:
+                self.say("b", Call("ab" * 16, "192.0.2.9", "offer"))
+        self.wait(1.0)
+        self.world.registries["a"].expire()
+        self.world.dead.discard("a")
+
+    def test_dead_for_an_hour(self) -> None:
+        """C7: from the first minute on every browser is heard by the fallback; then the first one has the home back."""
+        self.start("a", "b")
+        self.hour_without_the_first()
+        self.assertEqual([len(self.calls), self.at()], [60, "b"])
+        self.wait(60.0)
+        self.assertEqual((self.at(), self.names(), self.saved), ("a", "ab", []))
+
+    def test_alone_for_an_hour(self) -> None:
+        """A home without any fallback asks on, and is registered within a minute when its coordinator is back."""
+        self.start("a")
+        self.hour_without_the_first()
+        self.assertEqual((self.calls, self.at()), ([], ""))
+        self.wait(60.0)
+        self.assertEqual(self.at(), "a")
+
     def test_at_start(self) -> None:
         """A home that starts while its first coordinator is dead is registered within seconds."""
         self.world.dead.add("a")
