@@ -11,6 +11,8 @@ from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from tests.simulation import Link, World
 
+BATCH = 64  # packets from inside that are handed in together
+
 
 class BusyWorld(World):
     """
@@ -52,24 +54,26 @@ class BusyWorld(World):
         gathered, self._inbox[client] = self._inbox[client], []
         inside, self._inside[client] = self._inside[client], []
         made: list[Effects] = []
-        if inside:
-            made.append(tunnel.from_tun(inside, began))
+        made += [tunnel.from_tun(inside[at : at + BATCH], began) for at in range(0, len(inside), BATCH)]
         if gathered:
             made.append(tunnel.from_path([each._replace(late=began - at) for at, each in gathered], began))
         due = tunnel.next_timer()
         if due is not None and due <= began:
             made.append(tunnel.on_timer(began))
         if self._fate.random() < 0.3:  # the processor is taken from it before it has sent
-            took = self._pause(client)
-            self.at(began + took, lambda: self._leave(client, made, began))
+            self._waits.add(client)
+            self.at(began + self._pause(client), lambda: self._leave(client, made, began))
         else:
             self._leave(client, made, began)
 
     def _leave(self, client: bool, made: list[Effects], began: float) -> None:
-        """What a turn sends goes out now."""
+        """What a turn sends goes out now, and what came meanwhile has its turn."""
         for effects in made:
             self._carry(effects, at_client=client)
         self._of(client=client).lateness.turned(began, self.now)
+        self._waits.discard(client)
+        if self._inbox[client] or self._inside[client]:
+            self._in_turn(client)
 
     def arrive(self, datagram: bytes, door: int, source: Endpoint, *, up: bool, link: Link | None = None) -> None:
         """Have it arrive; a process that is busy reads it in its turn."""

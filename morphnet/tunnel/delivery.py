@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from morphnet.tunnel import ackdebt
 from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.recovery import REMEMBERED, REPAIRS, Recovery, acknowledged, sent_at
 from morphnet.tunnel.rtt import RttEstimate
@@ -37,12 +38,12 @@ class Settled(NamedTuple):
 class Delivery:
     """Of one path."""
 
-    def __init__(self, rtt: RttEstimate, mtu: MtuSearch) -> None:
+    def __init__(self, rtt: RttEstimate, mtu: MtuSearch, lateness: PathLateness) -> None:
         """
-        :param rtt: the path's: it says how long an answer may take.
+        :param rtt: the path's: it says how long an answer may take, and `lateness` by how much its two ends prolong it.
         :param mtu: told which sizes arrive.
         """
-        self._rtt, self._mtu = rtt, mtu
+        self._rtt, self._mtu, self._lateness = rtt, mtu, lateness
         self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights, self.in_flight = deque[Flight](), 0  # bytes
         self.recovery = Recovery()
@@ -106,7 +107,7 @@ class Delivery:
         self._untold, lost = 0, self._untold
         if kept or self.recovery.doubted:
             lost += self._judge(kept, now)  # when it is known what arrived that was sent later
-            found = self.recovery.learn(ack, self._took, self._patience(now), now)
+            found = self.recovery.learn(ack, (self._took, self._lateness.known), self._patience(now), now)
         if packets:
             self.unanswered_at = now if self.flights else None
         return Settled(newest, calm, packets, size, lost, found)
@@ -129,7 +130,8 @@ class Delivery:
     def _limits(self, now: float) -> tuple[float, float]:
         """Seconds after which a flight is lost that later ones have overtaken; and one of which some have arrived."""
         patience = self._patience(now)
-        return min(patience, self._took + self.recovery.tolerance(self._rtt.floor(now) or patience, now)), patience
+        overtaken = min(patience, self._took + self.recovery.tolerance(self._rtt.floor(now) or patience, now))
+        return overtaken, patience + self._lateness.known  # an end that is late may have read the first alone
 
     def _lost_at(self, flight: Flight, limits: tuple[float, float]) -> float:
         """When `flight` is lost. Of one sent at once the last may be on their way long after the first have arrived."""
@@ -142,7 +144,7 @@ class Delivery:
         lost = flight.outstanding
         self.in_flight -= lost
         self._mtu.lost(flight.size, flight.at, now)
-        self.recovery.give_up(flight)
+        self.recovery.give_up(flight, overtaken=flight.first + flight.count <= self.acked + 1)
         return lost
 
     def _patience(self, now: float) -> float:

@@ -8,7 +8,9 @@ from morphnet.wire.segments import Run
 class Flight:
     """Consecutive datagrams sent at one moment and not yet all acknowledged."""
 
-    __slots__ = ("again", "alone", "at", "born", "calm", "count", "first", "missing", "run", "size", "start")
+    __slots__ = (
+        "again", "alone", "at", "born", "calm", "count", "first", "missing", "overtaken", "run", "size", "start",
+    )  # fmt: skip
 
     def __init__(self, first: int, count: int, size: int, at: float) -> None:
         self.first = first  # packet number of the first
@@ -18,6 +20,7 @@ class Flight:
         self.born = at  # seconds: when what it carries was sent for the first time
         self.again = 0  # times that what it carries was sent before
         self.missing = (1 << count) - 1  # bit i: datagram i is not acknowledged
+        self.overtaken = False  # it was given up since something later had arrived
         self.run: Run | None = None  # what it carried, None for frames
         self.start = 0  # number of the first slice in `run`
         self.calm = False  # there was no queue of our making in front of it

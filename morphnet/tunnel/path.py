@@ -51,7 +51,7 @@ class Path:
         self.life = Liveness(self.rtt, self.lateness, now)
         self.validation = Validation()
         self.received = Received(path_id, now)
-        self.delivery = Delivery(self.rtt, self.mtu)
+        self.delivery = Delivery(self.rtt, self.mtu, self.lateness)
         self.pacer = Pacer(self.delivery, self.rtt, self.lateness, now)
         self.chosen: Shape | None = None  # what its datagrams shall be dressed as
         self.shape: Shape | None = None  # the flow of that

@@ -45,19 +45,26 @@ class Recovery:
         """Whether one came of late that others had overtaken by more than any path may do."""
         return self._late > 0.0 and now - self._late_at <= FORGET
 
-    def give_up(self, flight: Flight) -> None:
-        """It is lost, as it seems."""
+    def give_up(self, flight: Flight, *, overtaken: bool) -> None:
+        """
+        It is lost, as it seems.
+
+        :param overtaken: something that was sent after it has arrived. If not, only its end is late, and that may be
+            since an end of the path was: what comes of it after all tells nothing of the path.
+        """
+        flight.overtaken = overtaken
         if flight.run is not None:
             self.spilt.append(flight)
             self.doubted.append(flight)
             if len(self.doubted) > REMEMBERED:
                 self.doubted.popleft()
 
-    def learn(self, ack: Ack, took: float, most: float, now: float) -> int:
+    def learn(self, ack: Ack, took: tuple[float, float], most: float, now: float) -> int:
         """
         What was given up and arrived all the same: the path changes the order by more than was thought.
 
-        :param took: seconds from when the newest that arrived was sent until its Ack came.
+        :param took: seconds from when the newest that arrived was sent until its Ack came; and by how many an end of
+            the path was late: of what an Ack tells after a pause, all came at once as it seems.
         :param most: seconds that are believed at most.
         :returns: bytes of them.
         """
@@ -69,7 +76,9 @@ class Recovery:
             if got:
                 flight.missing &= ~got
                 found += got.bit_count() * flight.size
-                self._late, self._late_at = min(most, max(self._late, 1.25 * (now - took - flight.at))), now
+                if flight.overtaken:
+                    late = 1.25 * (now - sum(took) - flight.at)
+                    self._late, self._late_at = min(most, max(self._late, late)), now
         return found
 
 

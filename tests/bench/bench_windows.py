@@ -6,6 +6,7 @@ The paths' windows in the seeded simulation: what one TCP stream gets, in virtua
     beside/20M/40ms/2.5/1cubic/ours    beside others: of the fair share, the queue in round trips, or `codel`
     beside/20M/40ms/2.5/1cubic/theirs  what the others have, of what is fair for them
     late/20M/40ms/2.5/1cubic/ours      the same when the others are there first
+    two/20M/40ms/2.5/0s                two tunnels, one so much later: the lesser share, of half of the wire
     unequal/20+2M/20+60ms/1%           of the ceiling of all in the second half of 20 s; the loss is on the last
     unequal/20+2M/20+60ms/1%/first     the same in the first half
     jitter/50ms/ordered/one            of the wire; beside it what bare TCP gets there. `loose`: packets overtake
@@ -32,6 +33,7 @@ from tests.simulation import Link, World
 from tests.tunnel.scenes import MBIT
 from tests.tunnel.test_beside import beside, late, wire
 from tests.tunnel.test_jittery import OUTER, RATE, bare, share
+from tests.tunnel.test_two_tunnels import two
 
 FIGURE = "windows"
 QUICK = ("late/20M/40ms/2.5/1cubic", "beside/20M/40ms/2.5/1*", "unequal/20+2M/*", "jitter/*")
@@ -50,6 +52,8 @@ def cases() -> Iterator[str]:
     for way, rate, rtt, queue, others in product(("beside", "late"), RATES, WIRES, QUEUES, OTHERS):
         if way == "beside" or others.endswith("cubic"):
             yield f"{way}/{rate}M/{rtt}ms/{queue}/{others}"
+    for rate, rtt, queue, later in product(RATES, WIRES, QUEUES[:-1], (0, 4)):
+        yield f"two/{rate}M/{rtt}ms/{queue}/{later}s"
     for rates, rtts, loss in product(PROFILES, RTTS, (0, 1)):
         yield f"unequal/{rates}M/{rtts}ms/{loss}%"
     yield "unequal/20M/100ms/1%"
@@ -70,6 +74,14 @@ def contest(name: str) -> Iterator[Measured]:
         ours, theirs = outcome.ours, outcome.theirs
     for whose, value, wanted in (("ours", ours, OURS), ("theirs", theirs, THEIRS)):
         yield Measured(FIGURE, f"{name}/{whose}", round(100 * value, 1), "% of fair", wanted)
+
+
+def tunnels(name: str, seeds: Sequence[int]) -> Iterator[Measured]:
+    """`two`."""
+    _, rate, rtt, queue, later = name.split("/")
+    link = wire(float(rate[:-1]), float(rtt[:-2]) / 1000, float(queue))
+    least = [200 * min(two(link, float(later[:-1]), seed)) for seed in seeds]
+    yield Measured(FIGURE, name, round(fmean(least), 1), "% of half", OURS)
 
 
 def unequal(rates: Sequence[float], rtts: Sequence[float], loss: float, seed: int) -> tuple[float, float]:
@@ -115,6 +127,8 @@ def measure(name: str, seeds: Sequence[int]) -> Iterator[Measured]:
     """What comes of one case."""
     if name.startswith("unequal/"):
         return profile(name, seeds)
+    if name.startswith("two/"):
+        return tunnels(name, seeds)
     return jitter(name, seeds) if name.startswith("jitter/") else contest(name)
 
 

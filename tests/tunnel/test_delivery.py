@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.delivery import AWAITED, DOUBTED, MAX_FLIGHTS, SHORTER, Delivery
 from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.mtu import BLACK_HOLE, MtuSearch
 from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.rtt import RttEstimate
@@ -19,7 +20,8 @@ class DeliveryTests(SynchronousTestCase):
     def setUp(self) -> None:
         rtt = RttEstimate()
         rtt.add(RTT, now=0.0)
-        self.delivery, self.now = Delivery(rtt, MtuSearch(1440)), 1.0
+        self.lateness = PathLateness()
+        self.delivery, self.now = Delivery(rtt, MtuSearch(1440), self.lateness), 1.0
 
     def send(self, *counts: int, asks: bool = True) -> None:
         """Runs of so many datagrams, 5 ms apart."""
@@ -85,7 +87,7 @@ class DeliveryTests(SynchronousTestCase):
             self.setUp()
             mtu, lost = MtuSearch(large), list[Flight]()
             mtu.trust()
-            delivery = Delivery(RttEstimate(), mtu)
+            delivery = Delivery(RttEstimate(), mtu, PathLateness())
             for number in range(BLACK_HOLE):
                 now = 0.03 * number
                 flight = delivery.sent(1, large, large, now, asks=True)
@@ -109,7 +111,7 @@ class DeliveryTests(SynchronousTestCase):
         """What nothing tells of goes again after a while, a few times; in the end it would come too late anyway."""
         mtu = MtuSearch(1440)
         mtu.trust()
-        delivery = Delivery(RttEstimate(), mtu)
+        delivery = Delivery(RttEstimate(), mtu, PathLateness())
         delivery.sent(1, 1440, 1440, 1.0, asks=True)
         flight = delivery.flights.popleft()
         flight.run = Run(b"", bytes(1440), 1440, 0, 1)
@@ -145,6 +147,43 @@ class DeliveryTests(SynchronousTestCase):
         self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + RTT)
         self.delivery.expire(1.0 + 2 * RTT)
         self.assertEqual(self.delivery.in_flight, 5 * SIZE)
+
+    def test_late_end(self) -> None:
+        """Of what was sent at once an end that is late may have read the first alone: the rest has as much longer."""
+        for late in (0.0, 0.05):
+            self.setUp()
+            self.delivery.sent(9, SIZE, 9 * SIZE, 1.0, asks=True)
+            self.delivery.sent(1, SIZE, SIZE, 1.001, asks=True)
+            self.lateness.known = late
+            self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + RTT)
+            self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + 5 * RTT)
+            self.assertEqual(self.delivery.in_flight, (6 if late else 1) * SIZE)
+            self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.1 + 5 * RTT)
+            self.assertEqual(self.delivery.in_flight, SIZE)
+
+    def test_late_end_and_order(self) -> None:
+        """What was given up though nothing overtook it, and comes after all, tells nothing of the path's order."""
+        self.delivery.sent(9, SIZE, 9 * SIZE, 1.0, asks=True)
+        self.delivery.flights[0].run = Run(b"", bytes(9 * SIZE), SIZE, 0, 9)
+        self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + RTT)
+        self.assertEqual(self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + 5 * RTT).lost, 5 * SIZE)
+        self.delivery.sent(1, SIZE, SIZE, 1.0 + 4 * RTT, asks=True)
+        found = self.delivery.settle(self.ack((0, 9), sent_at=1.0 + 4 * RTT), 1.0 + 5 * RTT).found
+        self.assertEqual(found, 5 * SIZE)
+        self.assertFalse(self.delivery.recovery.overtakes(1.0 + 5 * RTT))
+
+    def test_pause_is_no_order(self) -> None:
+        """Where an end was late as well, only what is left of the delay without that is the path's."""
+        for late, learned in ((0.0, 0.8 * RTT), (0.3 * RTT, 0.5 * RTT)):
+            self.setUp()
+            self.delivery.sent(1, SIZE, SIZE, 1.0, asks=True)
+            self.delivery.sent(1, SIZE, SIZE, 1.0, asks=True)
+            self.delivery.flights[0].run = Run(b"", bytes(SIZE), SIZE, 0, 1)
+            self.delivery.settle(self.ack((1, 1), sent_at=1.0), 1.0 + RTT)
+            self.delivery.expire(1.0 + 1.5 * RTT)
+            self.lateness.known = late
+            self.delivery.settle(self.ack((0, 1), sent_at=1.0), 1.0 + 1.8 * RTT)
+            self.assertAlmostEqual(self.delivery.recovery.tolerance(0.0, 1.1), 1.25 * learned)
 
     def test_order_learned(self) -> None:
         """What was given up so and comes all the same was not lost: the next is waited for as long as it took."""
