@@ -222,10 +222,7 @@ class Exchange(Head):
         if self.answered or self._lost:
             return
         self._begin_answer(status, headers, len(body))
-        if body and self.method != b"HEAD":
-            self.write(body)
-        else:
-            self.write(b"")
+        self.write(body if self.method != b"HEAD" else b"")
         self._finish_answer()
 
     def answer_json(self, status: int, headers: Mapping[str, str], value: object, kind: str) -> None:
