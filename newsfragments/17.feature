@@ -6,4 +6,4 @@ Small packets of many flows are opened together, whatever flows they are of: a p
 Where many machines come to a relay at once, each is told of many others in one message and not in one each; a machine that comes and goes without end costs a relay no more than so many messages a second.
 What goes through a relay in messages of one packet costs it a quarter of what it did: 7 to 8 us of a processor each (1200 bytes, TLS on both sides) where it was 27 to 29, beside 11 to 14 of coturn.
 An idle machine takes 50 KB of a relay, where it took 82.
-Where a machine gives more than can be sent, by many connections at once, small packets (echoes, questions for names, acknowledgements) leave before large ones, and keep their place within their own flow; what is dropped then is told as `read_dropped`.
+Where a machine gives more than can be sent, by many connections at once, small packets (echoes, questions for names, acknowledgements) leave before large ones, and keep their place within their own flow: an echo among 1000 TCP connections takes 8 ms where it took 64, among 10,000 it takes 10 where it took 89. What is dropped then is told as `read_dropped`.
