@@ -10,3 +10,4 @@ Where a machine gives more than can be sent, by many connections at once, small 
 A server of many idle clients has less to do: it answers a ping in the turn in which it came, pings by itself only a path of which it hears nothing, looks at those that rest together, and at nobody when there are no networks behind clients.
 A control link is pinged by the client; a server pings by itself only a client of which it has heard nothing for 22.5 s.
 Where many machines come to a relay at once, telling them of each other costs it a third less.
+Where a machine gives more than can be sent, by many connections at once, small packets (echoes, questions for names, acknowledgements) leave before large ones, and keep their place within their own flow: an echo among 1000 TCP connections takes 8 ms where it took 64, among 10,000 it takes 10 where it took 89. What is dropped then is told as `read_dropped`.
