@@ -13,7 +13,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Counts, Effects, Forgotten, Reached, Rekeyed
 from morphnet.tunnel.inbound import Inbound
-from morphnet.tunnel.outbound import ControlPacket, Outbound
+from morphnet.tunnel.outbound import Outbound
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable, Shared
@@ -237,11 +237,11 @@ class Session:
     def _hear(self, path: Path, plaintext: bytes, arrival: Arrival, now: float, effects: Effects) -> None:
         if path.life.state is State.CLOSED:  # client: the server does not know yet; an answer would keep it going
             return
-        pinged = False
         for frame in self._frames(plaintext):
             match frame:
                 case Ping():
-                    pinged = True
+                    path.received.debt.owe(1, path.rtt.smoothed, now)
+                    path.received.debt.due = now
                 case Ack():
                     self._acknowledged(frame, arrival.late, now, effects)
                 case Challenge():
@@ -260,16 +260,6 @@ class Session:
                     effects.events.append(Reached(self.peer, frame.candidates))
                 case _:
                     self.counts["unexpected"] += 1
-        if pinged:
-            self._pong(path, now, effects)
-
-    def _pong(self, path: Path, now: float, effects: Effects) -> None:
-        """Answer a Ping in the turn in which it came: another turn costs more than the Ack."""
-        if path.received.debt.due is not None:  # other Acks are due: it goes with them
-            path.received.debt.due = now
-        elif path.life.state is not State.CLOSED:
-            answer = [path.received.make_ack(now), *self.roaming.observed(path)]
-            self.outbound.send_frames(path, ControlPacket(answer), now, effects)
 
     def _frames(self, plaintext: bytes) -> list[Frame]:
         try:

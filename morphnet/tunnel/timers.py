@@ -19,8 +19,6 @@ from morphnet.wire.frames import Ping
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
 REST_EVERY = 5.0  # and while nothing is
-REST_STEP = 0.25  # seconds: resting sessions are looked at together, at multiples of it
-SELDOM = 60.0  # seconds between two pings of the end that follows: while the other one pings, it only measures
 STANDBY_BEAT = 1.0  # seconds between pings of a path on stand-by that nobody uses
 LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
 NUDGED_EVERY = 0.05  # between two looks at a path that was asked and has not answered
@@ -86,18 +84,13 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
 
 
 def _beat_at(session: Session, path: Path) -> float:
-    """When an idle path shows that it is there. One end is enough to keep NATs awake and to find a dead path."""
+    """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
     beat = max(SPARSE, session.heartbeat) if path.terms.metered else session.heartbeat
     if path.life.state is State.STANDBY and not path.terms.metered:  # nothing else may tell that it has become sound
         return path.delivery.asked_at + min(STANDBY_BEAT, beat) * path.life.rhythm
-    asked_at, heard_at = path.delivery.asked_at, path.received.heard_at
-    if session.part is Part.SERVER:  # which hears from the client in time, or the path is dead
-        beat = 1.5 * SPARSE if path.terms.metered else beat
-        if heard_at - asked_at > SELDOM - beat:
-            return asked_at + SELDOM * path.life.rhythm
-    if session.follows and heard_at > asked_at:
-        return heard_at + beat * path.life.rhythm
-    return asked_at + beat * path.life.rhythm
+    if session.part is Part.CALLED:
+        return max(path.delivery.asked_at, path.received.heard_at) + beat * path.life.rhythm
+    return path.delivery.asked_at + beat * path.life.rhythm
 
 
 def _carries(session: Session, path: Path) -> bool:
@@ -174,7 +167,4 @@ def due_at(session: Session, now: float) -> float:
                 due = min(due, life.nudge_at(unanswered_at))
             else:
                 due = min(due, life.silent_at(unanswered_at, path.rank, alone), now + NUDGED_EVERY)
-    look_at = session.judged_at + (REST_EVERY if resting else LOOK_EVERY)
-    if resting and look_at > now:
-        look_at += REST_STEP - look_at % REST_STEP
-    return min(due, look_at)
+    return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))
