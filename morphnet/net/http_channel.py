@@ -8,7 +8,7 @@ from typing import Any
 from twisted.web import http
 
 SHORT = 1 << 14  # bytes of a body that are read as they come
-_LONGEST_LENGTH = 18  # digits; of more than 4300 Python makes no number
+_LONGEST_LENGTH = 19  # digits, of 63 bits; of more than 4300 Python makes no number
 LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 

@@ -95,7 +95,7 @@ class ChannelTests(SynchronousTestCase):
 
     def test_long_length(self) -> None:
         """A length of more digits than any has is 400, also where it is too long for a number."""
-        for digits in (19, 4000, 5000):
+        for digits in (20, 4000, 5000):
             line = Line(self.service)
             line.send(b"PUT / HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (b"9" * digits))
             self.assertEqual(([each.status for each in line.answers()], line.transport.disconnecting), ([400], True))
