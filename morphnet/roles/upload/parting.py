@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from morphnet.net.http import Exchange
@@ -67,12 +68,9 @@ class Parting:
         uploads, now = self._shelf.uploads, int(self._shelf.wall())
         own = f"part/{secrets.token_hex(8)}"  # tells it from one that was begun at the same moment
         there = await parts_of(uploads, whole.path)
-        numbers = [
-            *range(max(there, default=-1) + 1, MOST),
-            *range(MOST),
-        ]  # none of one that just goes, if others are free
+        fresh = max(there, default=-1) + 1
         await self._make_room(whole, there, length)
-        for number in numbers:
+        for number in chain(range(fresh, MOST), range(fresh)):  # that of one which just goes, if no other is free
             if number in there:
                 continue
             self._check(whole, there, length)
